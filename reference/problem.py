@@ -167,7 +167,7 @@ class Problem:
 
     @cached_property
     def features(self) -> frozenset[str]:
-        """What a kernel must support to answer, derived from effect; words in docs/features.md."""
+        """What a kernel must support to answer, by effect, in the words of reference.features.FEATURES."""
         return features_of(self)
 
     @property
