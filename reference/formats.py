@@ -71,10 +71,10 @@ class Format:
         Ties go to the even significand, or away from zero (Ascend C's CAST_RINT and CAST_ROUND).
         Overflow gives infinity; NaN stays NaN. The result has this format's carrier `dtype`.
         """
-        x = np.asarray(x, np.float64)
-        if self.precision == 53:
-            return x
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN is one all the same
+            x = np.asarray(x, np.float64)
+            if self.precision == 53:
+                return x
             if rounding == "even" and self.precision in (11, 24):  # NumPy rounds these correctly
                 native = np.float16 if self.precision == 11 else np.float32
                 return x.astype(native).astype(np.float32)
@@ -101,3 +101,10 @@ FP16 = Format("fp16", 11, 15)
 BF16 = Format("bf16", 8, 127)
 
 FORMATS = {format.name: format for format in (FP16, BF16, FP32, FP64)}
+
+
+def describe(argument: object) -> str:
+    """What an argument is, in the words of an error message: its type, and an array's shape."""
+    if isinstance(argument, np.ndarray):
+        return f"a {argument.dtype} array of shape {argument.shape}"
+    return "None" if argument is None else f"of type {type(argument).__name__}"
