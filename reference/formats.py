@@ -12,6 +12,9 @@ Array = NDArray[Any]
 Rounding = Literal["even", "away"]
 
 
+_NATIVE = {(11, 15): np.float16, (24, 127): np.float32}
+
+
 @dataclass(frozen=True)
 class Format:
     """A binary floating-point format with subnormals and infinities (IEEE 754-2019, 3.3).
@@ -75,8 +78,8 @@ class Format:
             x = np.asarray(x, np.float64)
             if self.precision == 53:
                 return x
-            if rounding == "even" and self.precision in (11, 24):  # NumPy rounds these correctly
-                native = np.float16 if self.precision == 11 else np.float32
+            native = _NATIVE.get((self.precision, self.max_exponent))
+            if rounding == "even" and native is not None:  # NumPy rounds these correctly
                 return x.astype(native).astype(np.float32)
             _, exponent = np.frexp(x)
             quantum = np.ldexp(1.0, np.maximum(exponent, self.min_exponent + 1) - self.precision)

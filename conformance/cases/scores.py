@@ -159,7 +159,7 @@ CASES = (
         "rows that see only the sink",
         sink="random",
         window=CAUSAL,
-        catches=("dsink-missing", "dsink-sign"),
+        catches=("dsink-sign",),
     ),
     fewer(
         "sink-scale", "the sink is not scaled", sink="large", scale=0.02, catches=("sink-scaled",)
