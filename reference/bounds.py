@@ -48,8 +48,8 @@ def error_bound(
     *,
     result: Result | None = None,
     exact_statistics: bool = False,
-    block_q: int = 256,
-    block_k: int = 256,
+    block_q: int = 512,
+    block_k: int = 128,
     threads: int | None = None,
     float64: bool = False,
 ) -> Allowed:

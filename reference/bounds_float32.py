@@ -128,10 +128,11 @@ def forward_sums(
     fixed32 = np.float32(fixed / left.unit)
     sums, n = Sums.zeros(at), len(at.rows)
     sums.exponent += units.error
-    worst, weight = np.zeros((n, at.out.shape[1] + 1)), np.zeros((n, 1))
+    weight = np.zeros((n, 1))
     seen, seen2 = np.zeros(at.out.shape), np.zeros(at.out.shape)
     m = np.full((n, 1), -np.inf)
     scratch = Scratch(head, n, min(block_k, head.seqlen_k))
+    worst32, variance32 = scratch.rows(n, at.out.shape[1] + 1, at.out.shape[1])
     for keys in tiles(head, at.rows, block_k):
         s, p, error, variance, *_ = scratch.pairs(n, keys)
         k, v = scratch.keys(head, units, keys)
@@ -146,18 +147,18 @@ def forward_sums(
         variance += s
         np.matmul(left.error, k[1].T, out=error)
         error *= p
-        scratch.add(worst, error, v[1])
+        scratch.add(worst32, error, v[1])
         weight += p.sum(axis=1, keepdims=True)
         np.multiply(p, p, out=p)
         sums.variance += np.einsum("ij,ij->i", p, variance)[:, None]
         variance += fixed32
         variance *= p
-        scratch.add(sums.out_variance, variance, v[2, :, :-1])
+        scratch.add(variance32, variance, v[2, :, :-1])
         sums.keys += len(keys) if visible is None else visible.sum(axis=1, keepdims=True)
         if r.eta_p > UNDERFLOW:
             seen += over_keys(visible, v[1, :, :-1])
             seen2 += over_keys(visible, v[2, :, :-1])
-    worst, weight = worst * (MARGIN / WEIGHT), weight / WEIGHT
+    worst, weight = worst32.astype(np.float64) * (MARGIN / WEIGHT), weight / WEIGHT
     m += left.lse
     if head.sink is not None:
         np.maximum(m, head.sink, out=m)
@@ -165,7 +166,7 @@ def forward_sums(
     sums.relative += np.maximum(worst[:, -1:] - constant * weight * (1 - NOISE), 0) / (1 + rounded)
     sums.variance *= MARGIN * left.unit / WEIGHT**2
     sums.out += worst[:, :-1] + shrink * (r.eta_p + r.eta_exp) * seen
-    sums.out_variance *= MARGIN * left.unit / WEIGHT**2
+    sums.out_variance += MARGIN * left.unit / WEIGHT**2 * variance32.astype(np.float64)
     sums.out_variance += shrink**2 * (r.eta_p**2 / 3 + r.eta_exp**2) * seen2
     return sums, m
 

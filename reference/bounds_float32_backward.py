@@ -59,6 +59,8 @@ class Prepared:
         head, units, r = block.head, block.units, block.r
         to_worst, to_variance = MARGIN / WEIGHT, MARGIN * left.unit / WEIGHT**2
         gradient, dout = units.gradient, units.dout
+        d = self.q_size.shape[1]
+        weighted, worst, variance = scratch.rows(n, d, d, d)
         for keys in some:
             s, p, e, v2, g, t, w = scratch.pairs(n, keys)
             k, v = scratch.keys(head, units, keys)
@@ -76,7 +78,7 @@ class Prepared:
             np.matmul(self.dp, v[0].T, out=g)
             inner = np.matmul(self.inner, v[1].T, out=s)
 
-            scratch.add(rows.weighted, p, k[0, :, :-1], 1 / WEIGHT)
+            scratch.add(weighted, p, k[0, :, :-1])
             rows.p[...] += p.sum(axis=1, keepdims=True) / WEIGHT
 
             np.abs(g, out=t)
@@ -89,7 +91,7 @@ class Prepared:
                 t *= p
                 t *= np.float32(self.less)
                 inner -= t
-            scratch.add(rows.worst, inner, k[1, :, :-1], to_worst)
+            scratch.add(worst, inner, k[1, :, :-1])
 
             np.multiply(p, p, out=p)
             np.multiply(g, g, out=g)
@@ -100,7 +102,7 @@ class Prepared:
             np.multiply(g, exponent, out=w)
             w += inner
             w *= p
-            scratch.add(rows.variance, w, k[2, :, :-1], to_variance)
+            scratch.add(variance, w, k[2, :, :-1])
             g *= self.lse_variance
             g += self.d_variance
             g *= p
@@ -113,6 +115,13 @@ class Prepared:
             scratch.add(part(into.dv_variance, keys), w.T, self.dout_square, unit)
             if r.eta_p > UNDERFLOW:
                 self._add_underflow(visible, keys, k[1, :, :-1], k[2, :, :-1], rows, into)
+
+        for total, part_of_it, unit in (
+            (rows.weighted, weighted, 1 / WEIGHT),
+            (rows.worst, worst, to_worst),
+            (rows.variance, variance, to_variance),
+        ):
+            total[...] += unit * part_of_it.astype(np.float64)
 
     def _add_underflow(
         self,

@@ -26,6 +26,7 @@ class Scratch:
         self._pairs = [np.empty(rows * keys, np.float32) for _ in range(7)]
         self._k = np.ones((3, keys, d + 1), np.float32)
         self._v = np.ones((3, keys, dv + 1), np.float32)
+        self._rows = np.empty((3, rows, max(d, dv + 1)), np.float32)
         size = max(rows, keys) * (max(d, dv) + 1)
         self._product, self._scaled = np.empty(size, np.float32), np.empty(size)
 
@@ -46,9 +47,19 @@ class Scratch:
             np.square(x[0], out=x[2])
         return k, v
 
-    def add(self, total: Array, left: Array, right: Array, factor: float = 1.0) -> None:
-        """Add `factor` times a product of float32 matrices to a float64 `total`."""
+    def rows(self, rows: int, *widths: int) -> list[Array]:
+        """Up to three arrays of zeros, (rows, width)."""
+        sums = [x[:rows, :width] for x, width in zip(self._rows, widths, strict=False)]
+        for x in sums:
+            x[...] = 0.0
+        return sums
+
+    def add(self, total: Array, left: Array, right: Array, factor: float | None = None) -> None:
+        """Add a product of matrices to a float32 `total`, or `factor` times it to a float64 one."""
         n, d = left.shape[0], right.shape[1]
         product = np.matmul(left, right, out=self._product[: n * d].reshape(n, d))
+        if factor is None:
+            total += product
+            return
         scaled = self._scaled[: n * d].reshape(n, d)
         total += np.multiply(product, np.float64(factor), out=scaled, dtype=np.float64)

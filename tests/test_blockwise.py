@@ -7,17 +7,16 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from crossed import PLAIN, assert_same_bits, assert_within, some
 from float64_error import float64_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import UNHURRIED, numbers, problems, side_format
+from strategies import UNHURRIED, numbers, problems
 
 from reference import blockwise, blockwise_backward, blockwise_strips, dense
 from reference.blockwise_scratch import RECALLED, Scratch
-from reference.bounds import error_bound
 from reference.contract import Contract
-from reference.dropout import Dropout
-from reference.formats import BF16, FORMATS, FP16, FP32, FP64, Format
+from reference.formats import BF16, FP64
 from reference.mask import Mask
 from reference.problem import Problem, Result
 
@@ -27,47 +26,6 @@ FEW = settings(UNHURRIED, max_examples=40)
 # float64_error collects at least (2 n + 40) u for n keys, and once in the definition. Tiles add a
 # correction by exp and a product, 6 u, to each weight of the gradient's two: 12 n u, below 6 times.
 TWO_SIDES_AND_CORRECTIONS = 1 + 1 + 6
-
-
-def some(format: Format = FP64, lengths: tuple[int, int] = (9, 13), **changes: object) -> Problem:
-    """Two sequences, four query heads on two key heads, with gradients."""
-    rng = np.random.default_rng(1)
-    side = side_format(format)
-    given = {
-        "q": numbers(rng, format, 2, lengths[0], 4, 5),
-        "k": numbers(rng, format, 2, lengths[1], 2, 5),
-        "v": numbers(rng, format, 2, lengths[1], 2, 3),
-        "dout": numbers(rng, format, 2, lengths[0], 4, 3),
-        "format": format,
-        "bias": numbers(rng, format, 2, 4, *lengths),
-        "sink": numbers(rng, side, 4),
-        "slopes": side.round(rng.random(4)),
-        "dlse": numbers(rng, side, 2, 4, lengths[0]),
-        "softcap": 3.0,
-        "dropout": Dropout(p=0.25, seed=5),
-        "mask": Mask(window=(6, 2)),
-    }
-    return Problem(**(given | changes))
-
-
-PLAIN = dict.fromkeys(("bias", "sink", "slopes", "dlse", "softcap", "dropout"))
-
-BIAS = numbers(np.random.default_rng(4), BF16, 2, 4, 9, 13)  # exact in every format that is tried
-
-
-def assert_same_bits(a: Result, b: Result) -> None:
-    for (name, x), (_, y) in zip(a.tensors(), b.tensors(), strict=True):
-        np.testing.assert_array_equal(x, y, err_msg=name)
-
-
-def assert_within(got: Result, want: Result, allowed: Result) -> None:
-    got_tensors, allowed_tensors = dict(got.tensors()), dict(allowed.tensors())
-    for name, x in want.tensors():
-        y, room = got_tensors[name], allowed_tensors[name]
-        finite = np.isfinite(x)
-        np.testing.assert_array_equal(x[~finite], y[~finite], err_msg=name)
-        error = np.abs(y[finite].astype(np.float64) - x[finite])
-        assert (error <= room[finite]).all(), f"{name}: {error.max()}, allowed {room.max()}"
 
 
 def scaled(result: Result, factor: float) -> Result:
@@ -128,84 +86,6 @@ def test_threads_change_no_bit_of_a_bias_gradient(shape):
     problem = some(bias=numbers(np.random.default_rng(2), FP64, *shape))
     runs = [blockwise.attention(problem, block_q=2, block_k=2, threads=n) for n in (1, 4)]
     assert_same_bits(*runs)
-
-
-CONTRACTS = {
-    "default": Contract(),
-    "scores": Contract(S=BF16, pre=BF16),
-    "weights": Contract(P=FP16, dS=FP16, l_rounded=True),
-    "stored": Contract(n_out=8, n_out_kv=16, out=BF16),
-    "narrow": Contract(u_acc=BF16.unit_roundoff, rounding="away"),
-    "half": Contract(u_acc=FP16.unit_roundoff),
-    "exp": Contract(exp_rel=2.0**-10, lse_base=2.0),
-}
-
-
-@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
-@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
-def test_an_imitation_repeats_its_bits_in_the_declared_formats(format, contract):
-    problem = some(format)
-    one, two = (
-        blockwise.attention(problem, block_q=4, block_k=4, contract=contract, threads=threads)
-        for threads in (1, 3)
-    )
-    assert_same_bits(one, two)
-    terms = contract.terms(format)
-    for tensor in (one.out, one.dq, one.dk, one.dv, one.dbias):
-        assert terms.out.holds(tensor)
-    assert one.lse.dtype == terms.compute.dtype
-
-
-@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
-@pytest.mark.parametrize("format", [FP16, BF16, FP32], ids=lambda format: format.name)
-@pytest.mark.parametrize(
-    "changes",
-    [PLAIN, PLAIN | {"bias": BIAS}, {}],
-    ids=["plain", "bias", "every feature"],
-)
-def test_an_imitation_keeps_its_own_contract(format, contract, changes):
-    problem = some(format, **changes)
-    got = blockwise.attention(problem, block_q=4, block_k=4, contract=contract)
-    want = blockwise.attention(problem)
-    natural = Result(
-        **{
-            name: tensor * math.log(contract.lse_base) if name == "lse" else tensor
-            for name, tensor in got.tensors()
-        }
-    )
-    worst = error_bound(problem, contract, result=want).worst
-    answer = {name: tensor for name, tensor in want.tensors() if name in dict(worst.tensors())}
-    assert_within(natural, Result(**answer), worst)
-
-
-SHORTCUTS = {
-    "S": ({"S": BF16}, "lse"),
-    "pre": ({"pre": BF16}, "lse"),
-    "P": ({"P": BF16}, "out"),
-    "dS": ({"dS": BF16}, "dq"),
-    "out": ({"out": BF16}, "out"),
-    "accumulator": ({"u_acc": BF16.unit_roundoff}, "out"),
-    "half accumulator": ({"u_acc": FP16.unit_roundoff}, "dk"),
-    "row sum": ({"P": BF16, "l_rounded": True}, "lse"),
-    "stored out": ({"out": BF16, "n_out": 4}, "out"),
-    "stored dq": ({"out": BF16, "n_out": 4}, "dq"),
-    "stored dk": ({"out": BF16, "n_out_kv": 4}, "dk"),
-    "exp": ({"exp_rel": 2.0**-10}, "lse"),
-    "base": ({"lse_base": 2.0}, "lse"),
-    "ties": ({"pre": BF16, "rounding": "away"}, "out"),
-}
-
-
-@pytest.mark.parametrize(("fields", "tensor"), SHORTCUTS.values(), ids=SHORTCUTS)
-def test_each_declared_shortcut_is_taken(fields, tensor):
-    problem = some(FP16, lengths=(40, 40), mask=Mask(), scale=1.0, **PLAIN)  # q has bf16's ties
-    last = list(fields)[-1]
-    before = Contract(**{name: value for name, value in fields.items() if name != last})
-    taken, not_taken = (
-        getattr(blockwise.attention(problem, block_q=8, block_k=8, contract=contract), tensor)
-        for contract in (Contract(**fields), before)
-    )
-    assert (taken != not_taken).any()
 
 
 def test_rows_that_see_nothing_follow_the_convention():

@@ -285,3 +285,33 @@ def test_every_law_is_shown_to_catch_something():
     }
     caught = {law for law, _, _ in CAUGHT.values()}
     assert stated - caught == {memory.test_nan_in_keys_that_no_query_sees_changes_no_bit}
+
+
+def in_base_two(problem: Problem) -> Result:
+    result = HONEST(problem)
+    return replace(result, lse=(result.lse / np.log(2)).astype(np.float32))
+
+
+in_base_two.contract = Contract(lse_base=2.0)
+
+
+def forward_only(problem: Problem) -> Result:
+    if problem.dout is not None:
+        raise Unsupported("backward")
+    return HONEST(problem)
+
+
+@pytest.mark.parametrize("kernel", [in_base_two, forward_only])
+def test_the_laws_hold_for_kernels_that_say_what_they_do_otherwise(kernel):
+    laws.test_the_order_of_keys_does_not_matter(subject(kernel), "fp32", "plain")
+    laws.test_two_sets_of_keys_merge_by_their_lse(subject(kernel), "fp32", 64)
+
+
+def test_laws_about_what_a_kernel_does_not_do_are_declined():
+    with pytest.raises(Unsupported):
+        laws.test_gradients_scale_with_dout(subject(forward_only), "fp32", PLAIN)
+    without_lse = subject(lambda problem: replace(HONEST(problem), lse=None))
+    with pytest.raises(Unsupported, match="no lse"):
+        laws.test_two_sets_of_keys_merge_by_their_lse(without_lse, "fp32", 64)
+    laws.test_a_constant_added_to_every_key_moves_lse_and_nothing_else(without_lse, "fp32", PLAIN)
+    laws.test_gradients_scale_with_dout(subject(HONEST), "fp16", PLAIN)
