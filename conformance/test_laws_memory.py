@@ -31,7 +31,6 @@ every_format = pytest.mark.parametrize("format", FORMATS)
 every_question = pytest.mark.parametrize("asked", QUESTIONS.values(), ids=QUESTIONS)
 
 
-@pytest.mark.smoke
 @every_question
 @every_format
 def test_the_same_question_twice_has_the_same_answer(
@@ -41,7 +40,6 @@ def test_the_same_question_twice_has_the_same_answer(
     assert_same_bits(answer(kernel, problem), answer(kernel, problem))
 
 
-@pytest.mark.smoke
 @every_format
 def test_inputs_are_as_they_were_after_the_call(kernel: Subject, format: str) -> None:
     problem, untouched = question(format), question(format)
@@ -80,7 +78,6 @@ SIBLINGS = {
 """What is asked in between; queries of it, and those with the same answer; the factor on dq."""
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize(("change", "here", "there", "factor"), SIBLINGS.values(), ids=SIBLINGS)
 @every_format
 def test_nothing_is_remembered_from_one_call_to_the_next(

@@ -152,6 +152,7 @@ def _in_strips(
         group, number, head, rows = at
         solve(result, group, number, head, rows, scratch())
 
+    block_q, block_k = 2 * block_q, 2 * block_k  # BLAS is faster on larger products
     groups = (Group(list(group), block_q, block_k) for _, group in groupby(heads, _group_of))
     tasks = (
         (group, number, head, rows) for group in groups for number, (head, rows) in group.strips

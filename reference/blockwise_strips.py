@@ -1,12 +1,13 @@
 """Forward and backward in one pass: scores are computed once, and kept for a strip of rows.
 
 It serves plain problems with small scores, most of what is asked, and saves one product in seven.
-A strip is block_q rows of every key, so it serves only up to LONGEST keys.
+A strip is some rows and every key, so it serves only up to LONGEST keys.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ from reference.formats import Array
 from reference.head import Head
 from reference.result import Result
 
-LONGEST = 4096  # keys: a strip of 256 rows is 8 MiB
+LONGEST = 4096  # keys: a strip of 512 rows is 16 MiB
+EDGE = 128  # rows that are taken together where the mask hides something
 
 
 def serves(heads: list[Head], small: list[bool]) -> bool:
@@ -29,6 +31,15 @@ def serves(heads: list[Head], small: list[bool]) -> bool:
         is_small and head.dropout is None and head.seqlen_k <= LONGEST
         for head, is_small in zip(heads, small, strict=True)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Part of a strip: some of its rows, some keys, and exp(score), the weights times l."""
+
+    here: slice  # of the strip's rows
+    keys: range
+    p: Array  # (rows, keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,25 +106,18 @@ def solve(
         np.multiply(part(head.q, rows), head.scale, out=q)
         tiles, l = _forward(result, memory, head, rows, q, group.blocks, scratch)
         dout1 = _over_l(result, head, rows, l, scratch)
-        dq = scratch.take("dq", *q.shape)
+        dq = scratch.take("dq", q.shape[1], len(rows)).T  # BLAS is faster on wide results
         dq[...] = 0
-        for at, (keys, p) in enumerate(tiles):
-            if p is None:
-                with group.turns.turn((at, 0), number):
-                    continue
-            first = group.blocks[at].start
-            here = slice(keys.start - first, keys.stop - first)
-            ds = scratch.take("ds", *p.shape)
-            np.matmul(dout1, part(memory.v1, keys).T, out=ds)
-            ds *= p
-            dv = scratch.take("dv", head.v.shape[1], len(keys))
-            np.matmul(dout1[:, :-1].T, p, out=dv)
-            dk = scratch.take("dk", head.k.shape[1], len(keys))
-            np.matmul(q.T, ds, out=dk)
-            dq += np.matmul(ds, part(memory.k, keys), out=scratch.take("product", *q.shape))
+        for at, (block, pieces) in enumerate(zip(group.blocks, tiles, strict=True)):
+            shares = [
+                _differentiate(memory, piece, q, dout1, dq, scratch, str(number))
+                for number, piece in enumerate(pieces)
+            ]
             with group.turns.turn((at, 0), number):
-                memory.dv[at][:, here] += dv
-                memory.dk[at][:, here] += dk
+                for piece, (dk, dv) in zip(pieces, shares, strict=True):
+                    here = slice(piece.keys.start - block.start, piece.keys.stop - block.start)
+                    memory.dk[at][:, here] += dk
+                    memory.dv[at][:, here] += dv
         np.multiply(dq, head.scale, out=part(result.dq[head.at_q], rows))
         if number == len(group.strips) - 1:
             group.end(result, head)
@@ -127,32 +131,58 @@ def _forward(
     q: Array,
     key_blocks: list[range],
     scratch: Scratch,
-) -> tuple[list[tuple[range, Array | None]], Array]:
-    """Write out and statistics; return exp(score) of each tile, None if it is empty, and l."""
+) -> tuple[list[list[_Piece]], Array]:
+    """Write out and statistics; return the pieces of each block of keys, and l."""
     m, l = np.zeros((len(rows), 1)), np.zeros((len(rows), 1))
-    acc = scratch.take("acc", len(rows), head.v.shape[1])
-    product = scratch.take("product", *acc.shape)
+    acc = scratch.take("acc", head.v.shape[1], len(rows)).T
     acc[...] = 0
     strip, used = scratch.take("strip", len(rows) * head.seqlen_k), 0
-    tiles: list[tuple[range, Array | None]] = []
-    span = head.mask.span(rows)
+    tiles = []
     for block in key_blocks:
-        keys = meet(block, span)
-        if not keys or head.mask.tile(rows, keys) == "empty":
-            tiles.append((keys, None))
-            continue
-        size = len(rows) * len(keys)
-        p = strip[used : used + size].reshape(len(rows), len(keys))
-        used += size
-        np.matmul(q, part(memory.k, keys).T, out=p)
-        np.exp(p, out=p)
-        if (mask := hidden(head, rows, keys, scratch)) is not None:
-            np.copyto(p, 0, where=mask)
-        l[:, 0] += p @ np.ones(len(keys))
-        acc += np.matmul(p, part(memory.v1, keys)[:, :-1], out=product)
-        tiles.append((keys, p))
+        pieces = []
+        for some, keys in _pieces(head, rows, block):
+            here = slice(some.start - rows.start, some.stop - rows.start)
+            p = strip[used : used + len(some) * len(keys)].reshape(len(some), len(keys))
+            used += p.size
+            np.matmul(q[here], part(memory.k, keys).T, out=p)
+            np.exp(p, out=p)
+            if (mask := hidden(head, some, keys, scratch)) is not None:
+                np.copyto(p, 0, where=mask)
+            l[here, 0] += p @ np.ones(len(keys))
+            product = scratch.take("product", head.v.shape[1], len(some)).T
+            acc[here] += np.matmul(p, part(memory.v1, keys)[:, :-1], out=product)
+            pieces.append(_Piece(here, keys, p))
+        tiles.append(pieces)
     finish(result, head, rows, m, l, acc, EXACT)
     return tiles, l
+
+
+def _pieces(head: Head, rows: range, block: range) -> Iterator[tuple[range, range]]:
+    """The tile whole, if it is full; else fewer rows at a time, with the keys that they may see."""
+    if head.mask.tile(rows, block) == "full":
+        yield rows, block
+        return
+    for some in blocks(rows.stop, EDGE, rows.start):
+        keys = meet(block, head.mask.span(some))
+        if keys and head.mask.tile(some, keys) != "empty":
+            yield some, keys
+
+
+def _differentiate(
+    memory: _Memory, piece: _Piece, q: Array, dout1: Array, dq: Array, scratch: Scratch, name: str
+) -> tuple[Array, Array]:
+    """Add a piece to dq; return its (head_dim, keys) of dk and (head_dim_v, keys) of dv."""
+    q, dout1 = q[piece.here], dout1[piece.here]
+    ds = scratch.take("ds", *piece.p.shape)
+    np.matmul(dout1, part(memory.v1, piece.keys).T, out=ds)
+    ds *= piece.p
+    dv = scratch.take("dv" + name, dout1.shape[1] - 1, len(piece.keys))
+    np.matmul(dout1[:, :-1].T, piece.p, out=dv)
+    dk = scratch.take("dk" + name, q.shape[1], len(piece.keys))
+    np.matmul(q.T, ds, out=dk)
+    product = scratch.take("product", q.shape[1], len(q)).T
+    dq[piece.here] += np.matmul(ds, part(memory.k, piece.keys), out=product)
+    return dk, dv
 
 
 def _over_l(result: Result, head: Head, rows: range, l: Array, scratch: Scratch) -> Array:
