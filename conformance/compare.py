@@ -128,6 +128,7 @@ def judge(
     contract = contract or Contract()
     terms = contract.terms(problem.format)
     truth, scores, absent = want, [], []
+    systematic = contract.exp_rel + _rounding_of_kept(problem, terms.P)
     if want.lse is not None:
         want = written(truth, contract)
         allowed = _as_written(truth, allowed, contract, terms.compute)
@@ -141,11 +142,26 @@ def judge(
         format = terms.compute if name in IN_COMPUTE_FORMAT else terms.out
         scores.append(
             _malformed(name, given, expected.shape, format)
-            or _score(name, given, expected, allowed, format=format, contract=contract)
+            or _score(
+                name,
+                given,
+                expected,
+                allowed,
+                format=format,
+                systematic=contract.exp_rel if name == "lse" else systematic,
+            )
         )
     if truth.lse is not None:
         scores += _pair(got, truth, want, allowed, terms.compute, contract)
     return Verdict(scores=tuple(scores), absent=tuple(absent), got=got, contract=contract)
+
+
+def _rounding_of_kept(problem: Problem, weights: Format) -> float:
+    """Relative error of 1 / (1 - p) in the format of the weights: the same wherever one is 1."""
+    if problem.dropout is None:
+        return 0.0
+    z = np.asarray(problem.dropout.scale)
+    return float(abs(weights.round(z) / z - 1))
 
 
 def _as_written(truth: Result, allowed: Allowed, contract: Contract, compute: Format) -> Allowed:
@@ -197,7 +213,7 @@ def _pair(
         lse = m.astype(np.float64) + np.log(total.astype(np.float64)) * per_nat(contract)
     true = dead_rows(truth) & np.isneginf(lse)  # legal whatever the contract says of lse
     expected = np.where(true, -np.inf, want.lse)
-    score = _score("lse", lse, expected, allowed, format=compute, contract=contract)
+    score = _score("lse", lse, expected, allowed, format=compute, systematic=contract.exp_rel)
     return [replace(score, name=", ".join(STATISTICS))]
 
 
@@ -228,7 +244,7 @@ def _score(
     allowed: Allowed,
     *,
     format: Format,
-    contract: Contract,
+    systematic: float,
 ) -> Score:
     worst = np.asarray(getattr(allowed.worst, name), np.float64)
     sigma = np.asarray(getattr(allowed.sigma, name), np.float64)
@@ -238,10 +254,14 @@ def _score(
     error = signed_error(got, want, format)
     ratio = budget_used(error, want, worst)
     failing = ~(ratio <= 1)  # written so that NaN fails
-    # a relative error of exp is an absolute one of lse, and meets a gradient twice
+    # a relative error of the weights is an absolute one of lse, and meets a gradient twice
     declared = {"out": (1, 0), "lse": (0, 1)}.get(name, (2, 0))
-    slope, shift = (times * contract.exp_rel for times in declared)
-    z_max, z_rms, slope_z = statistics(error, want, worst, sigma, slope=slope, shift=shift)
+    slope, shift = (times * systematic for times in declared)
+    with np.errstate(invalid="ignore"):
+        rounding = format.round(want) - want
+    z_max, z_rms, slope_z = statistics(
+        error, want, worst, sigma, rounding=rounding, slope=slope, shift=shift
+    )
     ratio = np.where(np.isnan(ratio), np.inf, ratio)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     return Score(

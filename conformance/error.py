@@ -32,24 +32,35 @@ def budget_used(error: Array, want: Array, worst: Array) -> Array:
 
 
 def statistics(
-    error: Array, want: Array, worst: Array, sigma: Array, *, slope: float, shift: float
+    error: Array,
+    want: Array,
+    worst: Array,
+    sigma: Array,
+    *,
+    rounding: Array,
+    slope: float,
+    shift: float,
 ) -> tuple[float, float, float]:
     """Largest |error|/sigma, its root mean square, and the z-score of a proportional error.
 
     Parameters
     ----------
+    rounding : like want
+        What rounding `want` once would add. Values close together may all round one way: an error
+        that is proportional only because of that is none.
     slope, shift : float
         Systematic errors that the contract declares: relative to `want`, and absolute.
     """
-    finite = np.isfinite(want) & np.isfinite(worst) & np.isfinite(sigma) & np.isfinite(error)
-    error, want, sigma = error[finite], want[finite], sigma[finite]
+    finite = np.isfinite(worst) & np.isfinite(sigma) & np.isfinite(error) & np.isfinite(rounding)
+    error, want, sigma, rounding = (x[finite] for x in (error, want, sigma, rounding))
     if not error.size:
         return 0.0, 0.0, 0.0
     with np.errstate(all="ignore"):
         z = np.where(error == 0, 0.0, np.abs(error) / sigma)
     varied = z[sigma > 0]
     z_rms = float(np.sqrt(np.mean(varied**2))) if varied.size else 0.0
-    return float(z.max()), z_rms, _slope_z(error, want, sigma, slope, shift)
+    slope_z = min(_slope_z(each, want, sigma, slope, shift) for each in (error, error - rounding))
+    return float(z.max()), z_rms, slope_z
 
 
 def _slope_z(error: Array, want: Array, sigma: Array, slope: float, shift: float) -> float:
