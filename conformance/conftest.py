@@ -28,6 +28,8 @@ def conclude(request: pytest.FixtureRequest, question: Question) -> Callable[[Ve
     def keep(verdict: Verdict) -> None:
         request.node.stash[VERDICT] = verdict
         if not verdict.passes(strict=run_of(request.config).strict):
-            pytest.fail(explain(verdict, question.problem), pytrace=False)
+            case, _ = request.node.callspec.params["question"]
+            text = explain(verdict, question.problem)
+            pytest.fail(f"{text}\nasked because: {case.why}", pytrace=False)
 
     return keep

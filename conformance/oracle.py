@@ -20,6 +20,7 @@ class SavedProblem:
 
     id: str
     saved: Problem
+    why: str = "it was saved in a file"
     tier: str = "default"
 
     @property
