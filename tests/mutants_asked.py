@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs_asked."""
+"""Broken kernels for conformance.bugs.asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs_layout."""
+"""Broken kernels for conformance.bugs.layout."""
 
 from __future__ import annotations
 

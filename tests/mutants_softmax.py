@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs_softmax."""
+"""Broken kernels for conformance.bugs.softmax."""
 
 from __future__ import annotations
 

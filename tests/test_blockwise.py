@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import UNHURRIED, numbers, problems
 
-from reference import blockwise, blockwise_backward, blockwise_strips, dense
-from reference.blockwise_scratch import RECALLED, Scratch
+from reference import blockwise, dense
+from reference.blockwise import gradient, strips
+from reference.blockwise.scratch import RECALLED, Scratch
 from reference.contract import Contract
 from reference.formats import BF16, FP64
 from reference.mask import Mask
@@ -169,27 +170,27 @@ def test_memory_does_not_grow_with_the_square_of_the_length():
 
 
 def test_an_error_in_one_task_ends_the_others(monkeypatch):
-    tile = blockwise_backward._tile
+    tile = gradient._tile
 
     def fail(head, per_row, keys, *rest):
         if keys.at.start == 0:
             raise MemoryError("no tile")
         return tile(head, per_row, keys, *rest)
 
-    monkeypatch.setattr(blockwise_backward, "_tile", fail)
+    monkeypatch.setattr(gradient, "_tile", fail)
     with pytest.raises(MemoryError, match="no tile"):
         blockwise.attention(some(), block_q=2, block_k=2, threads=3)
 
 
 def test_an_error_in_one_strip_ends_the_others(monkeypatch):
-    forward = blockwise_strips._forward
+    forward = strips._forward
 
     def fail(result, memory, head, rows, *rest):
         if rows.start == 0:
             raise MemoryError("no strip")
         return forward(result, memory, head, rows, *rest)
 
-    monkeypatch.setattr(blockwise_strips, "_forward", fail)
+    monkeypatch.setattr(strips, "_forward", fail)
     with pytest.raises(MemoryError, match="no strip"):
         blockwise.attention(some(**PLAIN), block_q=2, block_k=2, threads=3)
 

@@ -9,8 +9,8 @@ from conformance.case import Case
 from conformance.inputs import FAMILIES
 from reference import blockwise
 from reference.bounds import error_bound
-from reference.bounds_float32 import MARGIN
-from reference.bounds_units import LARGEST_ERROR
+from reference.bounds.float32 import MARGIN
+from reference.bounds.units import LARGEST_ERROR
 from reference.contract import Contract
 from reference.dropout import Dropout
 from reference.formats import BF16, FORMATS, FP16, FP32, FP64

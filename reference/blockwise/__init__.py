@@ -1,8 +1,7 @@
 """FlashAttention forward and backward by tiles, in threads: the oracle, and its imitations.
 
-The same value as the definition in `dense`, in O(seqlen) memory. Read blockwise_arithmetic and
-blockwise_scores first, then blockwise_forward, blockwise_backward and blockwise_turns;
-blockwise_strips is a short cut for plain problems.
+The same value as the definition in `dense`, in O(seqlen) memory. Read arithmetic and scores first,
+then forward, gradient and turns; strips is a short cut for plain problems.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from itertools import groupby
 import numpy as np
 
 from reference import workers
-from reference.blockwise_arithmetic import EXACT, Arithmetic, imitate
-from reference.blockwise_backward import Rows, differentiate, prepare, sink_gradient
-from reference.blockwise_forward import attend, is_small
-from reference.blockwise_scores import blocks
-from reference.blockwise_scratch import Scratch
-from reference.blockwise_strips import Group, serves, solve
-from reference.blockwise_turns import Turns
+from reference.blockwise.arithmetic import EXACT, Arithmetic, imitate
+from reference.blockwise.forward import attend, is_small
+from reference.blockwise.gradient import Rows, differentiate, prepare, sink_gradient
+from reference.blockwise.scores import blocks
+from reference.blockwise.scratch import Scratch
+from reference.blockwise.strips import Group, serves, solve
+from reference.blockwise.turns import Turns
 from reference.contract import Contract
 from reference.formats import Array
 from reference.head import Head

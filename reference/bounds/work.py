@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds_backward import KeySums
-from reference.bounds_exact import part
-from reference.bounds_forward import Errors, Rows
-from reference.bounds_roundoff import Roundoffs
-from reference.bounds_units import Units
+from reference.bounds.backward import KeySums
+from reference.bounds.exact import part
+from reference.bounds.forward import Errors, Rows
+from reference.bounds.roundoff import Roundoffs
+from reference.bounds.units import Units
 from reference.formats import Array
 from reference.head import Head
 from reference.problem import Problem, Result

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.blockwise_arithmetic import Arithmetic
-from reference.blockwise_scores import blocks, decisions, hidden, is_plain, modify, part
-from reference.blockwise_scratch import Scratch
+from reference.blockwise.arithmetic import Arithmetic
+from reference.blockwise.scores import blocks, decisions, hidden, is_plain, modify, part
+from reference.blockwise.scratch import Scratch
 from reference.formats import Array
 from reference.head import Head
 from reference.result import Result

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reference.blockwise_arithmetic import Arithmetic
-from reference.blockwise_scratch import Scratch
+from reference.blockwise.arithmetic import Arithmetic
+from reference.blockwise.scratch import Scratch
 from reference.formats import Array
 from reference.head import Head
 from reference.mask import Bools

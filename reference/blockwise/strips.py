@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.blockwise_arithmetic import EXACT
-from reference.blockwise_forward import finish
-from reference.blockwise_scores import blocks, hidden, meet, part
-from reference.blockwise_scratch import Scratch
-from reference.blockwise_turns import Turns
+from reference.blockwise.arithmetic import EXACT
+from reference.blockwise.forward import finish
+from reference.blockwise.scores import blocks, hidden, meet, part
+from reference.blockwise.scratch import Scratch
+from reference.blockwise.turns import Turns
 from reference.formats import Array
 from reference.head import Head
 from reference.result import Result

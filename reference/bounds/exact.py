@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds_scores import tiles
+from reference.bounds.scores import tiles
 from reference.formats import Array
 from reference.head import Head
 from reference.problem import Problem, Result

@@ -1,6 +1,6 @@
 """The sums for gradients in float32, for heads without softcap, bias, ALiBi and dropout.
 
-The formulas are those of bounds_backward; row constants enter products as in bounds_float32.
+The formulas are those of `backward`; row constants enter products as in `float32`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds_backward import Block, KeySums, RowSums
-from reference.bounds_exact import part
-from reference.bounds_float32 import (
+from reference.bounds.backward import Block, KeySums, RowSums
+from reference.bounds.exact import part
+from reference.bounds.float32 import (
     MARGIN,
     UNDERFLOW,
     WEIGHT,
@@ -23,9 +23,9 @@ from reference.bounds_float32 import (
     visible_pairs,
     with_column,
 )
-from reference.bounds_roundoff import Roundoffs
-from reference.bounds_scratch import Scratch
-from reference.bounds_units import Units
+from reference.bounds.roundoff import Roundoffs
+from reference.bounds.scratch import Scratch
+from reference.bounds.units import Units
 from reference.formats import Array
 
 COARSE = 2.0**-6  # of the variance of rounding dS: what row constants may add
@@ -37,7 +37,7 @@ def _over_rows(visible: Array | None, of_rows: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A block of rows as left factors, for bounds_backward.add_tile in float32."""
+    """A block of rows as left factors, for backward.add_tile in float32."""
 
     block: Block
     left: Exponents

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.bounds_roundoff import Roundoffs
+from reference.bounds.roundoff import Roundoffs
 from reference.formats import Array, Format
 from reference.head import Head
 

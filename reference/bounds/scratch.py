@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.bounds_exact import part
-from reference.bounds_units import Units
+from reference.bounds.exact import part
+from reference.bounds.units import Units
 from reference.formats import Array
 from reference.head import Head
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from reference.bounds_backward import arrivals
-from reference.bounds_exact import exact_answer, part, row_blocks, row_maxima
-from reference.bounds_float32 import forward_sums as quick_sums
-from reference.bounds_forward import forward, forward_sums
-from reference.bounds_group import add_group
-from reference.bounds_roundoff import roundoffs
-from reference.bounds_units import FLOAT64, units_of
-from reference.bounds_work import Work
+from reference.bounds.backward import arrivals
+from reference.bounds.exact import exact_answer, part, row_blocks, row_maxima
+from reference.bounds.float32 import forward_sums as quick_sums
+from reference.bounds.forward import forward, forward_sums
+from reference.bounds.group import add_group
+from reference.bounds.roundoff import roundoffs
+from reference.bounds.units import FLOAT64, units_of
+from reference.bounds.work import Work
 from reference.contract import Contract
 from reference.formats import FP64
 from reference.head import Head

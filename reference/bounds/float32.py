@@ -1,6 +1,6 @@
 """The sums for out and lse in float32, for heads without softcap, bias, ALiBi and dropout.
 
-The formulas are those of bounds_forward. Whatever is constant in a row enters a
+The formulas are those of `forward`. Whatever is constant in a row enters a
 product of matrices as one column more, so that a tile takes few passes over memory.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds_forward import Rows, Sums
-from reference.bounds_roundoff import Roundoffs
-from reference.bounds_scores import tiles
-from reference.bounds_scratch import Scratch
-from reference.bounds_units import Units
+from reference.bounds.forward import Rows, Sums
+from reference.bounds.roundoff import Roundoffs
+from reference.bounds.scores import tiles
+from reference.bounds.scratch import Scratch
+from reference.bounds.units import Units
 from reference.formats import Array
 from reference.head import Head
 
@@ -107,7 +107,7 @@ def exponents(
 def forward_sums(
     head: Head, r: Roundoffs, units: Units, at: Rows, block_k: int
 ) -> tuple[Sums, Array]:
-    """As bounds_forward.forward_sums, and the row maxima (rows, 1), which `at` need not have.
+    """As forward.forward_sums, and the row maxima (rows, 1), which `at` need not have.
 
     Weights and errors are a little larger, never smaller.
     """

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from reference.bounds_backward import Block, Gradients, RowSums, add_tile, arrivals
-from reference.bounds_exact import add_to_bias, part, row_blocks
-from reference.bounds_float32_backward import prepare
-from reference.bounds_scores import tiles
-from reference.bounds_scratch import Scratch
-from reference.bounds_work import Work
+from reference.bounds.backward import Block, Gradients, RowSums, add_tile, arrivals
+from reference.bounds.exact import add_to_bias, part, row_blocks
+from reference.bounds.float32_backward import prepare
+from reference.bounds.scores import tiles
+from reference.bounds.scratch import Scratch
+from reference.bounds.work import Work
 from reference.head import Head
 
 PARTS = 4  # in which the keys of a row block may be taken side by side; fixed, so that sums are

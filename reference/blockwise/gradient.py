@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.blockwise_arithmetic import Arithmetic
-from reference.blockwise_scores import blocks, decisions, hidden, is_plain, meet, modify, part
-from reference.blockwise_scratch import Scratch
-from reference.blockwise_turns import Turns
+from reference.blockwise.arithmetic import Arithmetic
+from reference.blockwise.scores import blocks, decisions, hidden, is_plain, meet, modify, part
+from reference.blockwise.scratch import Scratch
+from reference.blockwise.turns import Turns
 from reference.formats import Array
 from reference.head import Head
 from reference.problem import Result

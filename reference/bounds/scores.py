@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds_roundoff import Roundoffs
-from reference.bounds_units import Units
+from reference.bounds.roundoff import Roundoffs
+from reference.bounds.units import Units
 from reference.formats import Array
 from reference.head import Head
 
