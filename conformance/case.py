@@ -105,6 +105,10 @@ class Case:
         """Pairs of a query and a key, over all heads and sequences."""
         return self.heads_q * int(np.dot(self.seqlens_q, self.seqlens_k))
 
+    def without_gradients(self) -> Case:
+        """The same question, forward only."""
+        return replace(self, backward=False, dlse=False)
+
     def variant(self) -> Case:
         """The small variant, on which claims are run: the case itself, if that is small."""
         if self.small is None:

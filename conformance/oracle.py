@@ -33,6 +33,10 @@ class SavedProblem:
         """Whether it asks for gradients."""
         return self.saved.dout is not None
 
+    def without_gradients(self) -> SavedProblem:
+        """The same question, forward only."""
+        return replace(self, saved=self.saved.replace(dout=None, dlse=None))
+
     def problem(self, format: Format, *, seed: int = 0) -> Problem:
         """The problem itself, whatever the seed."""
         return self.saved

@@ -82,6 +82,8 @@ def command(item: pytest.Item, kernel: Subject) -> str:
         words += ["--tier", "full"]
     if getattr(option, "strict", False):
         words += ["--strict"]
+    if option.forward:
+        words += ["--forward"]
     for path in option.problem:
         words += ["--problem", path]
     if option.isolate:

@@ -46,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="judge on this problem, a safetensors file, instead of the cases (repeatable)",
     )
+    group.addoption(
+        "--forward",
+        action="store_true",
+        help="leave gradients out of every case, for a kernel that has none",
+    )
     group.addoption("--report", metavar="DIR", help="write DIR/report.json")
     group.addoption(
         "--repro",
@@ -133,6 +138,7 @@ def _prepare(config: pytest.Config) -> str:
             tier=option.tier,
             seed=option.seed,
             strict=bool(getattr(option, "strict", False)),
+            forward=option.forward,
             report=option.report,
             repro=option.repro,
             isolate=option.isolate,

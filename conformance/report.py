@@ -32,6 +32,7 @@ def document(run: Run, records: Sequence[Record]) -> dict[str, Any]:
         "seed": run.seed,
         "tier": run.tier,
         "strict": run.strict,
+        "forward": run.forward,
         "environment": environment(),
         "kernels": [
             {

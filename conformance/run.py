@@ -31,6 +31,8 @@ class Run:
     tier : "smoke", "default" or "full"
     strict : bool
         A suspicious tensor fails.
+    forward : bool
+        Gradients are left out of every question.
     report, repro : folders that can be written, or None
     """
 
@@ -39,6 +41,7 @@ class Run:
     seed: int
     tier: str
     strict: bool
+    forward: bool
     report: Path | None
     repro: Path | None
 
@@ -48,8 +51,8 @@ class Run:
             subject.name if subject.name == subject.spec else f"{subject.name} ({subject.spec})"
             for subject in self.subjects
         )
-        strict = "; strict" if self.strict else ""
-        return f"conformance: {kernels}; seed {self.seed}; tier {self.tier}{strict}"
+        flags = "".join(f"; {flag}" for flag in ("strict", "forward") if getattr(self, flag))
+        return f"conformance: {kernels}; seed {self.seed}; tier {self.tier}{flags}"
 
     def stop(self) -> None:
         """End the processes of isolated kernels."""
@@ -65,6 +68,7 @@ def prepare(
     tier: str = "default",
     seed: int = 0,
     strict: bool = False,
+    forward: bool = False,
     report: str | None = None,
     repro: str | None = None,
     isolate: bool = False,
@@ -89,6 +93,8 @@ def prepare(
         asked = tuple(_saved(path) for path in problems)
     else:
         asked = tuple(case for case in all_cases() if _in_tier(case, tier))
+    if forward:
+        asked = tuple(one.without_gradients() for one in asked)
     subjects = _distinct([load(spec) for spec in dict.fromkeys(kernels)])
     if isolate:
         subjects = [
@@ -101,6 +107,7 @@ def prepare(
         seed=seed,
         tier=tier,
         strict=strict,
+        forward=forward,
         report=folders[0],
         repro=folders[1],
     )

@@ -231,6 +231,13 @@ def test_each_tier_holds_the_one_before_and_smoke_is_a_marker_too(tmp_path):
     assert collected(tmp_path, "--tier", "smoke") == collected(tmp_path, "-m", "smoke")
 
 
+def test_forward_asks_the_same_cases_without_gradients():
+    kernels = [f"{SUBJECTS}:right"]
+    whole, forward = (prepare(kernels=kernels, forward=only).asked for only in (False, True))
+    assert [case.id for case in forward] == [case.id for case in whole]
+    assert not any(case.backward or case.dlse for case in forward)
+
+
 def test_kernels_of_one_name_go_by_how_they_were_asked_for(tmp_path):
     (tmp_path / "other.py").write_text(SUBJECTS.read_text())
     kernels = [f"{SUBJECTS}:right", f"{tmp_path}/other.py:right"]
