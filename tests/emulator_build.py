@@ -15,10 +15,18 @@ EMULATOR = ROOT / "npu_kernels" / "emulator"
 MICRO_TESTS = ROOT / "tests" / "emulator"
 
 # No contraction: fused multiply-adds would change bits from machine to machine.
-FLAGS = (
-    "-std=c++17 -ffp-contract=off -fno-math-errno -fno-trapping-math -pthread"
-    " -Wall -Wextra -Wconversion -Wshadow -Werror"
-).split()
+FLAGS = [
+    "-std=c++17",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-pthread",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+    "-Werror",
+]
 OPTIMISED = ("-O1",)
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 

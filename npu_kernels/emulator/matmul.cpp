@@ -15,31 +15,39 @@ constexpr int64_t chunk = 16;  // terms of one tree
 
 }  // namespace
 
-// Four rows by 32 columns of c stay in registers while k runs.
+// Four rows by 16 columns of c stay in registers while k runs; named one by one, since an array of
+// them would live in memory.
 EMULATOR_VECTORISED
 static void multiply_sequential(const float* a, const float* b, float* c, int64_t m, int64_t pitch,
                                 int64_t k) {
   for (int64_t j = 0; j < pitch; j += matmul_columns) {
     for (int64_t i = 0; i < m; i += rows_at_once) {
-      const int64_t rows = std::min(rows_at_once, m - i);
-      Row sum[rows_at_once][2] = {};
-      const float* term[rows_at_once];
-      for (int64_t r = 0; r < rows_at_once; ++r) {
-        const int64_t row = i + std::min(r, rows - 1);  // a short last block repeats its last row
-        term[r] = a + row * k;
-        std::memcpy(&sum[r], c + row * pitch + j, sizeof sum[r]);
-      }
+      // A short last block computes its last row again.
+      const int64_t i1 = std::min(i + 1, m - 1);
+      const int64_t i2 = std::min(i + 2, m - 1);
+      const int64_t i3 = std::min(i + 3, m - 1);
+      const float* a0 = a + i * k;
+      const float* a1 = a + i1 * k;
+      const float* a2 = a + i2 * k;
+      const float* a3 = a + i3 * k;
+      const float* right = b + j;
+      Row sum0, sum1, sum2, sum3;
+      std::memcpy(&sum0, c + i * pitch + j, sizeof sum0);
+      std::memcpy(&sum1, c + i1 * pitch + j, sizeof sum1);
+      std::memcpy(&sum2, c + i2 * pitch + j, sizeof sum2);
+      std::memcpy(&sum3, c + i3 * pitch + j, sizeof sum3);
       for (int64_t l = 0; l < k; ++l) {
-        Row right[2];
-        std::memcpy(&right, b + l * pitch + j, sizeof right);
-        for (int64_t r = 0; r < rows_at_once; ++r) {
-          sum[r][0] += term[r][l] * right[0];
-          sum[r][1] += term[r][l] * right[1];
-        }
+        Row row;
+        std::memcpy(&row, right + l * pitch, sizeof row);
+        sum0 += a0[l] * row;
+        sum1 += a1[l] * row;
+        sum2 += a2[l] * row;
+        sum3 += a3[l] * row;
       }
-      for (int64_t r = 0; r < rows; ++r) {
-        std::memcpy(c + (i + r) * pitch + j, &sum[r], sizeof sum[r]);
-      }
+      std::memcpy(c + i * pitch + j, &sum0, sizeof sum0);
+      std::memcpy(c + i1 * pitch + j, &sum1, sizeof sum1);
+      std::memcpy(c + i2 * pitch + j, &sum2, sizeof sum2);
+      std::memcpy(c + i3 * pitch + j, &sum3, sizeof sum3);
     }
   }
 }
@@ -48,7 +56,7 @@ EMULATOR_VECTORISED
 static void multiply_tree16(const float* a, const float* b, float* c, int64_t m, int64_t pitch,
                             int64_t k) {
   for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < pitch; j += 16) {
+    for (int64_t j = 0; j < pitch; j += matmul_columns) {
       Row sum;
       std::memcpy(&sum, c + i * pitch + j, sizeof sum);
       for (int64_t l = 0; l < k; l += chunk) {
@@ -72,7 +80,7 @@ EMULATOR_VECTORISED
 static void multiply_exact(const float* a, const float* b, float* c, int64_t m, int64_t pitch,
                            int64_t k) {
   for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < pitch; j += 16) {
+    for (int64_t j = 0; j < pitch; j += matmul_columns) {
       double sum[16];
       for (int64_t x = 0; x < 16; ++x) sum[x] = static_cast<double>(c[i * pitch + j + x]);
       for (int64_t l = 0; l < k; ++l) {

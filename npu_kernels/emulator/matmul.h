@@ -8,7 +8,7 @@
 
 namespace emulator {
 
-constexpr int64_t matmul_columns = 32;  // panels are padded to this many columns
+constexpr int64_t matmul_columns = 16;  // panels are padded to this many columns
 
 // a: (m, k). b: (k, pitch). c: (m, pitch).
 struct Panels {
