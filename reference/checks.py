@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference.formats import FP32, FP64, Array, Format
+from reference.formats import FP32, FP64, Array, Format, describe
 
 if TYPE_CHECKING:
     from reference.problem import Problem
@@ -36,7 +36,7 @@ def _check_format(problem: Problem) -> None:
             continue
         _require(
             isinstance(tensor, np.ndarray) and tensor.dtype == format.dtype,
-            f"{name} is {_describe(tensor)}: a {format.name} problem takes {format.dtype} arrays "
+            f"{name} is {describe(tensor)}: a {format.name} problem takes {format.dtype} arrays "
             f"(q, k, v, dout and bias alike) whose values are exact in {format.name}",
         )
     side = FP64 if format == FP64 else FP32
@@ -44,12 +44,8 @@ def _check_format(problem: Problem) -> None:
         tensor = getattr(problem, name)
         _require(
             tensor is None or (isinstance(tensor, np.ndarray) and tensor.dtype == side.dtype),
-            f"{name} is {_describe(tensor)}: give a {side.dtype} array",
+            f"{name} is {describe(tensor)}: give a {side.dtype} array",
         )
-
-
-def _describe(tensor: object) -> str:
-    return f"a {tensor.dtype} array" if isinstance(tensor, np.ndarray) else f"{tensor!r:.60}"
 
 
 def _check_packing(problem: Problem) -> None:
@@ -72,12 +68,13 @@ def _check_packing(problem: Problem) -> None:
             f"cu_seqlens_{name} is {cu.dtype} {cu.shape}: give a flat integer array of offsets",
         )
         _require(
-            cu[0] == 0 and (np.diff(cu) >= 0).all(),
+            cu[0] == 0 and (cu[1:] >= cu[:-1]).all(),
             f"cu_seqlens_{name} is {_shorten(cu)}: offsets begin at 0 and never go back",
         )
         _require(
             cu[-1] == len(tensor),
-            f"cu_seqlens_{name} ends at {cu[-1]} but {name} {len(tensor)} rows: they must agree",
+            f"cu_seqlens_{name} ends at {cu[-1]} but {name} has {len(tensor)} rows: "
+            "give the total as the last offset",
         )
     if ends[0] is not None and ends[1] is not None:
         _require(
@@ -88,7 +85,7 @@ def _check_packing(problem: Problem) -> None:
 
 
 def _shorten(cu: Array) -> str:
-    return np.array2string(cu, threshold=12, edgeitems=4, separator=", ")
+    return np.array2string(cu, threshold=12, edgeitems=4, separator=", ", max_line_width=1000)
 
 
 def _check_shapes(problem: Problem) -> None:

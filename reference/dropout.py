@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.formats import Array
+from reference.formats import Array, describe
 
 Words = NDArray[np.uint32]
 
@@ -80,9 +80,12 @@ class Dropout:
                 raise ValueError(
                     f"dropout {name} is {getattr(self, name)}: give an unsigned 64-bit integer"
                 )
-        if self.bits is not None and (self.bits.dtype != np.uint8 or self.bits.ndim != 1):
+        bits = self.bits
+        if bits is not None and (
+            not isinstance(bits, np.ndarray) or bits.dtype != np.uint8 or bits.ndim != 1
+        ):
             raise ValueError(
-                f"dropout bits are {self.bits.dtype} {self.bits.shape}: give a flat uint8 array, "
+                f"dropout bits are {describe(bits)}: give a flat uint8 array, "
                 "as np.packbits(keep, bitorder='little') makes it"
             )
 
@@ -117,7 +120,7 @@ class Dropout:
         counter[..., 2], counter[..., 3] = self.offset & 0xFFFFFFFF, self.offset >> 32
         words = philox4x32(counter, (self.seed & 0xFFFFFFFF, self.seed >> 32))
         u = words.astype(np.float32) * np.float32(2.0**-32) + np.float32(2.0**-33)
-        kept = (u < np.float32(1.0 - self.p)).reshape(len(first), -1)
+        kept = (u < np.float32(1.0 - self.p)).reshape(len(first), 4 * blocks.shape[1])
         decisions: NDArray[np.bool_] = np.take_along_axis(
             kept, (first & 3)[:, None] + np.arange(count), axis=1
         )

@@ -12,6 +12,9 @@ Array = NDArray[Any]
 Rounding = Literal["even", "away"]
 
 
+_NATIVE = {(11, 15): np.float16, (24, 127): np.float32}
+
+
 @dataclass(frozen=True)
 class Format:
     """A binary floating-point format with subnormals and infinities (IEEE 754-2019, 3.3).
@@ -71,12 +74,12 @@ class Format:
         Ties go to the even significand, or away from zero (Ascend C's CAST_RINT and CAST_ROUND).
         Overflow gives infinity; NaN stays NaN. The result has this format's carrier `dtype`.
         """
-        x = np.asarray(x, np.float64)
-        if self.precision == 53:
-            return x
-        with np.errstate(over="ignore", invalid="ignore"):
-            if rounding == "even" and self.precision in (11, 24):  # NumPy rounds these correctly
-                native = np.float16 if self.precision == 11 else np.float32
+        with np.errstate(over="ignore", invalid="ignore"):  # a signalling NaN is one all the same
+            x = np.asarray(x, np.float64)
+            if self.precision == 53:
+                return x
+            native = _NATIVE.get((self.precision, self.max_exponent))
+            if rounding == "even" and native is not None:  # NumPy rounds these correctly
                 return x.astype(native).astype(np.float32)
             _, exponent = np.frexp(x)
             quantum = np.ldexp(1.0, np.maximum(exponent, self.min_exponent + 1) - self.precision)
@@ -101,3 +104,10 @@ FP16 = Format("fp16", 11, 15)
 BF16 = Format("bf16", 8, 127)
 
 FORMATS = {format.name: format for format in (FP16, BF16, FP32, FP64)}
+
+
+def describe(argument: object) -> str:
+    """What an argument is, in the words of an error message: its type, and an array's shape."""
+    if isinstance(argument, np.ndarray):
+        return f"a {argument.dtype} array of shape {argument.shape}"
+    return "None" if argument is None else f"of type {type(argument).__name__}"

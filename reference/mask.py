@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.formats import describe
+
 Bools = NDArray[np.bool_]
 Anchor = Literal["bottom-right", "top-left"]
 Tile = Literal["empty", "full", "partial"]
@@ -44,24 +46,29 @@ class Mask:
     keep: Bools | None = None
 
     def __post_init__(self) -> None:
-        if len(self.window) != 2 or not all(
-            side is None or isinstance(side, (int, np.integer)) for side in self.window
+        if not (
+            isinstance(self.window, tuple)
+            and len(self.window) == 2
+            and all(side is None or isinstance(side, (int, np.integer)) for side in self.window)
         ):
             raise ValueError(
                 f"mask window is {self.window!r}: give (left, right), each an integer or None"
             )
         if self.anchor not in ANCHORS:
             raise ValueError(f"mask anchor is {self.anchor!r}: give one of {', '.join(ANCHORS)}")
-        if self.keep is not None and (self.keep.dtype != np.bool_ or self.keep.ndim > 4):
+        keep = self.keep
+        if keep is not None and (
+            not isinstance(keep, np.ndarray) or keep.dtype != np.bool_ or keep.ndim > 4
+        ):
             raise ValueError(
-                f"mask keep is {self.keep.dtype} {self.keep.shape}: give a bool array "
+                f"mask keep is {describe(keep)}: give a bool array "
                 "broadcastable to (batch, heads_q, seqlen_q, seqlen_k)"
             )
         if isinstance(self.prefix, (list, np.ndarray)):
             object.__setattr__(self, "prefix", tuple(int(length) for length in self.prefix))
         prefix = self.prefix if isinstance(self.prefix, tuple) else (self.prefix or 0,)
-        if any(length < 0 for length in prefix):
-            raise ValueError(f"mask prefix is {self.prefix}: give lengths that are not negative")
+        if not all(isinstance(length, (int, np.integer)) and length >= 0 for length in prefix):
+            raise ValueError(f"mask prefix is {self.prefix!r}: give lengths that are not negative")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,12 +93,12 @@ class HeadMask:
 
     def tile(self, rows: range, keys: range) -> Tile:
         """Whether no, every or some pair of a non-empty tile is visible."""
-        keep = None if self.keep is None else self.keep[_slice(rows), _slice(keys)]
-        if self._band_is_empty(rows, keys) or (keep is not None and not keep.any()):
+        if self._band_is_empty(rows, keys):
             return "empty"
-        if self._band_is_full(rows, keys) and (keep is None or keep.all()):
-            return "full"
-        return "partial"
+        if self.keep is None:
+            return "full" if self._band_is_full(rows, keys) else "partial"
+        seen = self.visible(rows, keys)
+        return "full" if seen.all() else "partial" if seen.any() else "empty"
 
     def visible(self, rows: range, keys: range) -> Bools:
         """Which pairs of a tile are visible: (len(rows), len(keys)) bool."""
@@ -139,7 +146,8 @@ class HeadMask:
     def _band_is_empty(self, rows: range, keys: range) -> bool:
         before = self.left is not None and keys.stop - 1 < rows.start + self.left
         after = self.right is not None and keys.start > rows.stop - 1 + self.right
-        return (before or after) and keys.start >= self.prefix
+        never = self.left is not None and self.right is not None and self.left > self.right
+        return (before or after or never) and keys.start >= self.prefix
 
     def _band_is_full(self, rows: range, keys: range) -> bool:
         if keys.stop <= self.prefix:

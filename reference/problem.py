@@ -79,7 +79,7 @@ class Problem:
     poisoned: bool = False
 
     def __post_init__(self) -> None:
-        if self.scale is None and np.ndim(self.q):
+        if self.scale is None and isinstance(self.q, np.ndarray) and self.q.ndim:
             object.__setattr__(self, "scale", float(max(self.q.shape[-1], 1) ** -0.5))
         check(self)
 
@@ -167,7 +167,7 @@ class Problem:
 
     @cached_property
     def features(self) -> frozenset[str]:
-        """What a kernel must support to answer, by effect, in the words of reference.features.FEATURES."""
+        """What a kernel must support to answer, by effect; features.FEATURES lists the words."""
         return features_of(self)
 
     @property

@@ -1,0 +1,33 @@
+"""Fixtures of the accuracy tests; the plugin says which kernels and questions there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import oracle
+from conformance.compare import Verdict
+from conformance.explain import explain
+from conformance.oracle import Question
+from conformance.plugin import run_of
+from conformance.record import VERDICT
+
+
+@pytest.fixture
+def question(request: pytest.FixtureRequest) -> Question:
+    """The problem of this test with the oracle's answer, which other kernels share."""
+    case, format = request.param
+    return oracle.question(case, format, run_of(request.config).seed)
+
+
+@pytest.fixture
+def conclude(request: pytest.FixtureRequest, question: Question) -> Callable[[Verdict], None]:
+    """Keeps a verdict for the report, and fails the test with its text if it does not pass."""
+
+    def keep(verdict: Verdict) -> None:
+        request.node.stash[VERDICT] = verdict
+        if not verdict.passes(strict=run_of(request.config).strict):
+            pytest.fail(explain(verdict, question.problem), pytrace=False)
+
+    return keep

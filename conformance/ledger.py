@@ -1,0 +1,75 @@
+"""Gathers the records of a run, from workers too, and tells them at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from conformance.record import KEY, Record
+from conformance.report import document, suspicions, table
+from conformance.run import Run
+
+SHOWN = 10
+
+
+class Ledger:
+    """A pytest plugin that lives in the process which prints.
+
+    Attributes
+    ----------
+    run : Run
+    records : one for each test of the suite that ran
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.records: list[Record] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record that a test's report carries."""
+        if report.when != "call":
+            return
+        outcome = "declined" if report.outcome == "skipped" else report.outcome
+        for key, record in report.user_properties:
+            if key == KEY and isinstance(record, dict):
+                told = {"outcome": outcome, "seconds": round(report.duration, 6)}
+                self.records.append(record | told)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the report; a run in which nothing passed has failed."""
+        if not self.records:
+            return
+        if not self._passed() and session.exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self.run.report is not None:
+            content = json.dumps(document(self.run, self.records), indent=1, allow_nan=False)
+            (self.run.report / "report.json").write_text(content + "\n")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The table kernel x feature, what is suspicious, and where the files are."""
+        if not self.records:
+            return
+        tell = terminalreporter
+        tell.section("conformance")
+        tell.write_line(table(self.run, self.records, width=shutil.get_terminal_size().columns))
+        if lines := suspicions(self.records):
+            tell.write_line(f"suspicious, failures under --strict: {len(lines)}")
+            for line in lines[:SHOWN]:
+                tell.write_line(f"  {line}")
+            if len(lines) > SHOWN:
+                tell.write_line(f"  and {len(lines) - SHOWN} more, in the report (--report DIR)")
+        if not self._passed():
+            tell.write_line("FAILED: no test of the suite passed, so nothing was shown")
+        if self.run.report is not None:
+            tell.write_line(f"report: {self.run.report / 'report.json'}")
+        if self.run.repro is not None and any(record["failed"] for record in self.records):
+            tell.write_line(f"failures, each to run without pytest: {self.run.repro}")
+
+    def _passed(self) -> bool:
+        return any(record["outcome"] == "passed" for record in self.records)

@@ -1,0 +1,244 @@
+"""The pytest plugin: options, which kernel meets which case, and what becomes of a test.
+
+It is loaded in every pytest run of an environment where the suite is installed, so it imports
+nothing heavy by itself and says nothing unless tests of the suite are asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conformance.kernel import Subject
+    from conformance.run import Run
+
+HERE = Path(__file__).parent
+RUN = pytest.StashKey["Run"]()
+USAGE = 2  # exit code
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The suite's options; pytest's own --strict belongs to them, too."""
+    group = parser.getgroup("conformance", "conformance of attention kernels")
+    group.addoption(
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="KERNEL",
+        help="kernel to judge: module:attribute or path/to/file.py:attribute (repeatable)",
+    )
+    group.addoption(
+        "--tier",
+        choices=("smoke", "default", "full"),
+        default="default",
+        help="which cases: smoke (seconds), default (minutes) or full",
+    )
+    group.addoption("--seed", type=int, default=0, metavar="N", help="seed of all inputs (0)")
+    group.addoption(
+        "--problem",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="judge on this problem, a safetensors file, instead of the cases (repeatable)",
+    )
+    group.addoption("--report", metavar="DIR", help="write DIR/report.json")
+    group.addoption(
+        "--repro",
+        metavar="DIR",
+        help="write each failure as a script and its tensors, which run without pytest",
+    )
+    group.addoption(
+        "--isolate",
+        action="store_true",
+        help="call the kernel in child processes: a hang or a crash fails one case",
+    )
+    group.addoption(
+        "--case-timeout",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="with --isolate: time that one call may take (120)",
+    )
+    group.addoption(
+        "--case-memory",
+        type=float,
+        default=8.0,
+        metavar="GIB",
+        help="with --isolate: memory that one call may hold (8)",
+    )
+    parser.addini("conformance_kernel", "kernels to judge without --kernel", "linelist", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the suite's markers."""
+    config.addinivalue_line("markers", "smoke: the shortest useful run of the conformance suite")
+    config.addinivalue_line("markers", "backward_alone: for kernels with a `backward` of their own")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Find every wrong use before the run: one line, exit code 2."""
+    option = config.option
+    if option.help or option.version or hasattr(config, "workerinput") or not _is_asked(config):
+        return None
+    if fault := _prepare(config):
+        print(fault, file=sys.stderr)
+        return USAGE
+    return None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Kernels, seed and tier."""
+    return config.stash[RUN].header() if RUN in config.stash else None
+
+
+def run_of(config: pytest.Config) -> Run:
+    """What this run is asked to do."""
+    if RUN not in config.stash and (fault := _prepare(config)):
+        pytest.exit(fault, returncode=USAGE)
+    return config.stash[RUN]
+
+
+def _is_asked(config: pytest.Config) -> bool:
+    """Whether the command line asks for tests of the suite."""
+    if config.option.kernel or config.option.problem:
+        return True
+    for argument in config.args:
+        name = argument.partition("[")[0].partition("::")[0]
+        if config.option.pyargs and name.partition(".")[0] == HERE.name:
+            return True
+        path = Path(config.invocation_params.dir, name).resolve()
+        if path == HERE or HERE in path.parents:
+            return True
+    return False
+
+
+def _prepare(config: pytest.Config) -> str:
+    """Put a Run into the stash; else say what is wrong."""
+    from conformance.kernel import UsageError
+    from conformance.ledger import Ledger
+    from conformance.run import prepare
+    from conformance.trace import own_traceback
+
+    option = config.option
+    try:
+        run = prepare(
+            kernels=option.kernel or config.getini("conformance_kernel"),
+            problems=option.problem,
+            tier=option.tier,
+            seed=option.seed,
+            strict=bool(getattr(option, "strict", False)),
+            report=option.report,
+            repro=option.repro,
+            isolate=option.isolate,
+            seconds=option.case_timeout,
+            gib=option.case_memory,
+        )
+    except UsageError as error:
+        return f"ERROR: {error}"
+    except Exception as error:
+        return (
+            f"{own_traceback(error)}\nERROR: a kernel cannot be imported (its traceback is above)"
+        )
+    config.stash[RUN] = run
+    config.add_cleanup(run.stop)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Ledger(run), "conformance-ledger")
+    return ""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every kernel for each test of the suite; every question, too, where the test asks one."""
+    if not _is_ours(metafunc.module) or "kernel" not in metafunc.fixturenames:
+        return
+    run = run_of(metafunc.config)
+    if "question" not in metafunc.fixturenames:
+        names = [subject.name for subject in run.subjects]
+        metafunc.parametrize("kernel", run.subjects, ids=names)
+        return
+    alone = any(mark.name == "backward_alone" for mark in metafunc.definition.iter_markers())
+    trials = [
+        pytest.param(
+            subject,
+            (case, format),
+            id=f"{subject.name}-{case.id}-{format}",
+            marks=[pytest.mark.smoke] if case.tier == "smoke" else [],
+        )
+        for case in run.asked
+        for format in case.formats
+        for subject in run.subjects
+        if not alone or (case.backward and subject.backward is not None)
+    ]
+    metafunc.parametrize(("kernel", "question"), trials, indirect=["question"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the tier or --problem leaves out; put the kernels of a question together."""
+    if RUN not in config.stash:
+        return
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        wanted = True
+        if isinstance(item, pytest.Function) and _is_ours(item.module):
+            wanted = subject_of(item) is not None or "kernel" not in item.fixturenames
+            if config.option.problem:
+                wanted &= "question" in item.fixturenames
+            if config.option.tier == "smoke":
+                wanted &= item.get_closest_marker("smoke") is not None
+        (kept if wanted else dropped).append(item)
+    place: dict[Any, int] = {}
+    for item in kept:
+        asked = _asked(item)
+        place.setdefault(asked or item, len(place))
+    items[:] = sorted(kept, key=lambda item: place[_asked(item) or item])
+    if dropped:
+        config.hook.pytest_deselected(items=[item for item in dropped if subject_of(item)])
+
+
+def _asked(item: pytest.Item) -> tuple[str, str] | None:
+    asked = item.callspec.params.get("question") if hasattr(item, "callspec") else None
+    return (asked[0].id, asked[1]) if isinstance(asked, tuple) and subject_of(item) else None
+
+
+def subject_of(item: pytest.Item) -> Subject | None:
+    """The kernel that a test of the suite is about; None for any other test."""
+    if not isinstance(item, pytest.Function) or not _is_ours(item.module):
+        return None
+    kernel = item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
+    is_subject = type(kernel).__module__ == "conformance.kernel"
+    return kernel if is_subject else None  # type: ignore[return-value]
+
+
+def _is_ours(module: Any) -> bool:
+    return str(getattr(module, "__name__", "")).startswith("conformance.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Let the suite's verdict on a test be told: declined, failed, or passed."""
+    if subject_of(item) is None:
+        return (yield)
+    from conformance.outcome import told
+
+    with told(item, run_of(item.config)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say how to run a failed test alone."""
+    report = yield
+    if report.failed and (subject := subject_of(item)) is not None:
+        from conformance.outcome import command
+
+        report.sections.append(("this one alone", command(item, subject)))
+    return report

@@ -1,0 +1,92 @@
+"""Where the tiles are rounded: nowhere in the exact oracle, or where a Contract says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reference.contract import Contract
+from reference.formats import BF16, FP16, Array, Format, Rounding
+
+_BF16_CLASS, _FP16_CLASS = 2.0**-9, 2.0**-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """The type that tiles are computed in, and the formats that their values are rounded to.
+
+    Attributes
+    ----------
+    dtype : np.dtype
+        float64, or float32 to imitate a kernel on a problem that is not FP64.
+    is_exact : bool
+        Nothing is rounded, so the order of operations is free.
+    pre, s, p, ds : Format or None
+        For q * scale, scores, weights and score gradients; None: as computed.
+    acc : Format or None
+        What out, dq, dk and dv are rounded to after each tile, as a narrow accumulator does.
+    out : Format or None
+        Of out, dq, dk, dv and dbias.
+    out_running, kv_running : bool
+        Whether out and dq, and dk and dv, are rounded to `out` before each further tile is added.
+    l_rounded : bool
+    exp_factor : float
+        What each weight's exponential is multiplied by.
+    log_base : float
+        Natural logarithm of the base of lse.
+    dead_rows : (float, float)
+    rounding : "even" or "away"
+    """
+
+    dtype: np.dtype[Any]
+    is_exact: bool = False
+    pre: Format | None = None
+    s: Format | None = None
+    p: Format | None = None
+    ds: Format | None = None
+    acc: Format | None = None
+    out: Format | None = None
+    out_running: bool = False
+    kv_running: bool = False
+    l_rounded: bool = False
+    exp_factor: float = 1.0
+    log_base: float = 1.0
+    dead_rows: tuple[float, float] = (0.0, -math.inf)
+    rounding: Rounding = "even"
+
+    def round(self, x: Array, format: Format | None) -> None:
+        """Round `x` to `format` in place; None leaves it."""
+        if format is not None:
+            x[...] = format.round(x, rounding=self.rounding)
+
+
+EXACT = Arithmetic(dtype=np.dtype(np.float64), is_exact=True)
+
+
+def imitate(contract: Contract, format: Format) -> Arithmetic:
+    """The arithmetic of a kernel that keeps `contract`, on problems in `format`."""
+    terms = contract.terms(format)
+
+    def narrower(target: Format | None) -> Format | None:
+        return target if target and target.precision < terms.compute.precision else None
+
+    acc = BF16 if terms.u_acc >= _BF16_CLASS else FP16 if terms.u_acc >= _FP16_CLASS else None
+    return Arithmetic(
+        dtype=terms.compute.dtype,
+        pre=narrower(contract.pre),
+        s=narrower(contract.S),
+        p=narrower(terms.P),
+        ds=narrower(terms.dS),
+        acc=acc,
+        out=narrower(terms.out),
+        out_running=contract.n_out > 1,
+        kv_running=contract.n_out_kv > 1,
+        l_rounded=contract.l_rounded,
+        exp_factor=1.0 + contract.exp_rel,
+        log_base=math.log(contract.lse_base),
+        dead_rows=contract.dead_rows,
+        rounding=contract.rounding,
+    )

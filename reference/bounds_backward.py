@@ -1,0 +1,239 @@
+"""How far a kernel's gradients may be from the exact ones: the sums of one tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reference.bounds_exact import part
+from reference.bounds_forward import Errors, Rows
+from reference.bounds_roundoff import Roundoffs
+from reference.bounds_scores import Scores, scores
+from reference.bounds_units import Units
+from reference.formats import Array
+from reference.head import Head
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Arrivals:
+    """What the gradient of a row is made of, and its errors; (rows, 1), in units of the gradient.
+
+    Attributes
+    ----------
+    delta : D - dlse
+    size, size2 : |D| + |dlse|, and the sum of their squares
+    error, variance : of D
+    lse, lse_variance : worst error and variance that the lse which is read gives to exponents
+    """
+
+    delta: Array
+    size: Array
+    size2: Array
+    error: Array
+    variance: Array
+    lse: Array
+    lse_variance: Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Block:
+    """Some rows of a head, with all that their tiles need.
+
+    Attributes
+    ----------
+    head, r, units, at : Head, Roundoffs, Units, Rows
+    arrivals : Arrivals
+    terms : int
+        Rows that are summed into dk and dv, over all heads of the group.
+    q, dout : (rows, head_dim), (rows, head_dim_v)
+        Scaled.
+    """
+
+    head: Head
+    r: Roundoffs
+    units: Units
+    at: Rows
+    arrivals: Arrivals
+    terms: int
+    q: Array
+    dout: Array
+
+
+@dataclass(frozen=True, eq=False)
+class RowSums:
+    """Sums over the keys of some rows, in units of the gradient; dq's also in units of k.
+
+    Attributes
+    ----------
+    worst, variance, weighted : (rows, head_dim)
+        Of dq; `weighted` is the sum of P k, times the derivative of softcap.
+    p, dx : (rows, 1)
+    """
+
+    worst: Array
+    variance: Array
+    weighted: Array
+    p: Array
+    dx: Array
+
+    @classmethod
+    def zeros(cls, n: int, d: int) -> RowSums:
+        """Sums over no key."""
+        return cls(*(np.zeros((n, d)) for _ in range(3)), *(np.zeros((n, 1)) for _ in range(2)))
+
+    def add(self, other: RowSums) -> None:
+        """Add the sums over other keys."""
+        for name, value in vars(other).items():
+            getattr(self, name)[...] += value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KeySums:
+    """Sums over rows: worst error and variance of dk (seqlen_k, head_dim) and dv."""
+
+    dk: Array
+    dk_variance: Array
+    dv: Array
+    dv_variance: Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gradients:
+    """The gradient at one tile of scores, (rows, keys), in units of the gradient.
+
+    Attributes
+    ----------
+    p, slope_p : weights, and the same times the derivative of softcap
+    rho : relative error of the weights
+    dx, dx_error, dx_variance : at the scores; what D and lse do is not in the variance
+    ds, ds_error, ds_variance : the same before softcap, rounded to the contract's dS
+    """
+
+    p: Array
+    rho: Array
+    dx: Array
+    dx_error: Array
+    dx_variance: Array
+    ds: Array
+    ds_error: Array
+    ds_variance: Array
+    slope_p: Array
+
+
+def arrivals(
+    r: Roundoffs, units: Units, at: Rows, errors: Errors, *, exact_statistics: bool
+) -> Arrivals:
+    """D and lse of some rows, and their errors.
+
+    With `exact_statistics` the backward reads the exact out and lse, rounded once.
+
+    Source: docs/numerics.md, section 5.
+    """
+    assert at.dout is not None
+    out, out_sigma, lse, lse_sigma = errors.out, errors.out_sigma, errors.lse, errors.lse_sigma
+    if exact_statistics:
+        out, lse = r.u_out * np.abs(at.out) + r.eta_out, r.u * np.abs(at.lse)
+        out_sigma, lse_sigma = out / 3**0.5, lse / 3**0.5
+    dv, dout, unit = at.out.shape[1], np.abs(at.dout), units.gradient
+    each = dout * np.abs(at.out)
+    delta = (at.dout * at.out).sum(axis=1, keepdims=True)
+    g = r.gamma(dv + 2)
+    error = (1 + g) * (dout * out).sum(axis=1, keepdims=True) + g * each.sum(axis=1, keepdims=True)
+    variance = ((dout * out_sigma) ** 2).sum(axis=1, keepdims=True)
+    variance += r.variance(dv) * ((each**2).sum(axis=1, keepdims=True) + delta**2 / 3)
+    return Arrivals(
+        delta=(delta - at.dlse) / unit,
+        size=(np.abs(delta) + np.abs(at.dlse)) / unit,
+        size2=(delta**2 + at.dlse**2) / unit**2,
+        error=(error + dv * r.eta) / unit,
+        variance=variance / unit**2,
+        lse=lse + 2 * r.u,
+        lse_variance=lse_sigma**2,
+    )
+
+
+def add_tile(block: Block, keys: range, rows: RowSums, into: KeySums) -> Gradients:
+    """Add what a tile does to dq, dk and dv, and give the gradient at its scores."""
+    head, units, at, q = block.head, block.units, block.at, block.q
+    k, v = units.scaled_k(head, keys), units.scaled_v(head, keys)
+    size = np.maximum(np.abs(at.m), np.abs(at.lse))
+    tile = scores(head, block.r, units, at.rows, keys, q=q, k=k, lse=at.lse, size=size)
+    g = _gradients(block, tile, v)
+    _add_to_rows(block, rows, g, k)
+    _add_to_keys(block, into, keys, tile, g)
+    return g
+
+
+def _gradients(block: Block, tile: Scores, v: Array) -> Gradients:
+    """Gradient at the scores of a tile, and its errors.
+
+    Source: docs/numerics.md, section 5.
+    """
+    r, a, unit, p, dout = block.r, block.arrivals, block.units.gradient, tile.p, block.dout
+    dv = v.shape[1]
+    rho = np.expm1(tile.error + a.lse)
+    if tile.visible is not None:
+        rho[~tile.visible] = 0.0  # also where the error is infinite
+    dp = tile.dropped(dout @ v.T)
+    size = np.abs(dp) + a.size
+    dx = p * (dp - a.delta)
+    inner = r.gamma(dv + 2) * tile.dropped(np.abs(dout) @ np.abs(v).T)
+    inner += 2 * r.u * size + (a.error + (dv + 2) * r.eta / unit)
+    dx_error = np.abs(dx) * (rho + 2 * r.u) + p * (1 + rho) * inner
+    dx_error += tile.seen(r.eta_exp * (size + a.error) + r.eta / unit)
+
+    inner = r.variance(dv) * (tile.dropped(tile.dropped(dout**2 @ (v**2).T)) + dp**2 / 3)
+    inner += (2 * r.u) ** 2 / 3 * (dp**2 + a.size2)
+    dx_variance = dx**2 * (tile.variance + (2 * r.u) ** 2) + p**2 * inner
+    dx_variance += tile.seen((r.eta_exp * size) ** 2)
+
+    ds, ds_error, ds_variance, slope_p = dx, dx_error, dx_variance, p
+    if (cap := tile.cap) is not None:
+        ds, slope_p = cap.slope * dx, cap.slope * p
+        ds_error = cap.slope * dx_error + (np.abs(dx) + dx_error) * cap.error
+        ds_variance = cap.slope**2 * dx_variance + (dx**2 + dx_variance) * cap.variance
+    ds_error = ds_error * (1 + r.u_ds) + r.u_ds * np.abs(ds) + tile.seen(r.eta_ds / unit)
+    ds_error[np.abs(ds) + ds_error >= r.limit_ds / unit] = np.inf
+    return Gradients(
+        p=p,
+        slope_p=slope_p,
+        rho=rho,
+        dx=dx,
+        dx_error=dx_error,
+        dx_variance=dx_variance,
+        ds=ds,
+        ds_error=ds_error,
+        ds_variance=ds_variance + r.u_ds**2 / 3 * ds**2 + tile.seen((r.eta_ds / unit) ** 2 / 3),
+    )
+
+
+def _add_to_rows(block: Block, sums: RowSums, g: Gradients, k: Array) -> None:
+    r, h = block.r, block.r.chain(block.head.seqlen_k)
+    worst = g.ds_error + (r.gamma(h + 4) + (r.n_out - 1) * r.u_out) * np.abs(g.ds)
+    variance = g.ds_variance + (r.variance(h) + (r.n_out - 1) * r.u_out**2 / 3) * g.ds**2
+    sums.worst[...] += worst @ np.abs(k)
+    sums.variance[...] += variance @ k**2
+    sums.weighted[...] += g.slope_p @ k
+    sums.p[...] += g.p.sum(axis=1, keepdims=True)
+    sums.dx[...] += g.dx.sum(axis=1, keepdims=True)
+
+
+def _add_to_keys(block: Block, into: KeySums, keys: range, tile: Scores, g: Gradients) -> None:
+    r, a, units, q, dout = block.r, block.arrivals, block.units, block.q, block.dout
+    chain = r.gamma(block.terms + 4) + (r.n_out_kv - 1) * r.u_out
+    chain2 = r.variance(block.terms) + (r.n_out_kv - 1) * r.u_out**2 / 3
+
+    worst = tile.p * (g.rho * (1 + r.u_p) + r.u_p + chain) + tile.seen(r.eta_p + r.eta_exp)
+    part(into.dv, keys)[...] += units.dout * (tile.dropped(worst).T @ np.abs(dout))
+    relative = tile.variance + a.lse_variance + (2 * r.u) ** 2 + r.u_p**2 / 3 + chain2
+    variance = tile.p**2 * relative + tile.seen(r.eta_p**2 / 3 + r.eta_exp**2)
+    variance = tile.dropped(tile.dropped(variance))
+    part(into.dv_variance, keys)[...] += units.dout**2 * (variance.T @ dout**2)
+
+    unit = units.gradient / units.k  # q carries the unit of k
+    worst = g.ds_error + (chain + r.u_pre) * np.abs(g.ds)
+    part(into.dk, keys)[...] += unit * (worst.T @ np.abs(q))
+    variance = g.ds_variance + g.slope_p**2 * a.variance
+    variance += g.ds**2 * (a.lse_variance + chain2 + r.u_pre**2 / 3)
+    part(into.dk_variance, keys)[...] += unit**2 * (variance.T @ q**2)

@@ -1,0 +1,129 @@
+"""Roundoffs: every figure of a contract that the bound needs, as numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from reference.contract import Contract
+from reference.formats import Format
+
+KEYS_TO_A_RISE = 16  # a row's running maximum rises at most once in so many keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roundoffs:
+    """Unit roundoffs, underflow quanta and function errors of a kernel under its contract.
+
+    Attributes
+    ----------
+    u, eta : float
+        Unit roundoff of the compute format, and half its smallest subnormal number.
+    u_acc : float
+        Unit roundoff of accumulation.
+    exp, exp_ulps, exp_rel : float
+        Relative error of exp: the whole, its random part and its systematic part.
+    tanh, tanh_abs : float
+        Error of tanh, relative and absolute.
+    eta_exp : float
+        Below it exp may give 0.
+    u_out, eta_out, u_p, eta_p, u_ds, eta_ds, u_s, eta_s, u_pre, eta_pre : float
+        Of the formats of out, P, dS, S and q * scale; 0 where S or q * scale is not rounded.
+    limit_s, limit_ds, limit_pre : float
+        Magnitudes that round to infinity there.
+    u_l, eta_l : float
+        u_p and eta_p where the row sum adds rounded weights, else 0.
+    n_out, n_out_kv : int
+    h : int or None
+
+    Source: docs/numerics.md, section 1.
+    """
+
+    u: float
+    eta: float
+    u_acc: float
+    exp_ulps: float
+    exp_rel: float
+    tanh: float
+    tanh_abs: float
+    eta_exp: float
+    u_out: float
+    eta_out: float
+    u_p: float
+    eta_p: float
+    u_ds: float
+    eta_ds: float
+    u_s: float
+    eta_s: float
+    u_pre: float
+    eta_pre: float
+    limit_s: float
+    limit_ds: float
+    limit_pre: float
+    u_l: float
+    eta_l: float
+    n_out: int
+    n_out_kv: int
+    h: int | None
+
+    @property
+    def exp(self) -> float:
+        """Largest relative error of exp."""
+        return self.exp_ulps + self.exp_rel
+
+    def gamma(self, n: float) -> float:
+        """Relative error of `n` accumulated operations: n u / (1 - n u), or infinity."""
+        nu = n * self.u_acc
+        return nu / (1 - nu) if nu < 1 else math.inf
+
+    def chain(self, seqlen_k: int) -> int:
+        """Additions that the longest chain over `seqlen_k` keys makes."""
+        return seqlen_k if self.h is None else self.h
+
+    def over_keys(self, seqlen_k: int) -> float:
+        """Relative error of a sum over keys that is rescaled whenever the maximum rises."""
+        h = self.chain(seqlen_k)
+        rises = min(-(-seqlen_k // KEYS_TO_A_RISE), h)
+        return self.gamma(h + 4) + rises * (self.exp_ulps + self.u)
+
+    def variance(self, n: float) -> float:
+        """Variance of `n` accumulated operations, each uniform within its unit roundoff."""
+        return self.u_acc**2 * n / 3
+
+
+def roundoffs(contract: Contract, format: Format) -> Roundoffs:
+    """The figures of `contract` for problems in `format`."""
+    terms = contract.terms(format)
+    u = terms.compute.unit_roundoff
+    return Roundoffs(
+        u=u,
+        eta=_quantum(terms.compute),
+        u_acc=terms.u_acc,
+        exp_ulps=contract.exp_ulps * u,
+        exp_rel=contract.exp_rel,
+        tanh=contract.tanh_rel * u,
+        tanh_abs=contract.tanh_abs,
+        eta_exp=terms.eta_exp,
+        u_out=terms.out.unit_roundoff,
+        eta_out=_quantum(terms.out),
+        u_p=terms.P.unit_roundoff,
+        eta_p=_quantum(terms.P),
+        u_ds=terms.dS.unit_roundoff,
+        eta_ds=_quantum(terms.dS),
+        u_s=contract.S.unit_roundoff if contract.S else 0.0,
+        eta_s=_quantum(contract.S) if contract.S else 0.0,
+        u_pre=contract.pre.unit_roundoff if contract.pre else 0.0,
+        eta_pre=_quantum(contract.pre) if contract.pre else 0.0,
+        limit_s=contract.S.overflow_threshold if contract.S else math.inf,
+        limit_ds=terms.dS.overflow_threshold,
+        limit_pre=contract.pre.overflow_threshold if contract.pre else math.inf,
+        u_l=terms.P.unit_roundoff if contract.l_rounded else 0.0,
+        eta_l=_quantum(terms.P) if contract.l_rounded else 0.0,
+        n_out=contract.n_out,
+        n_out_kv=contract.n_out_kv,
+        h=contract.h,
+    )
+
+
+def _quantum(format: Format) -> float:
+    return format.half_subnormal or 2.0**-1074  # FP64's half is itself no float64
