@@ -1,6 +1,7 @@
 // One local memory of one core: its bytes, which of them were written, and who touched them last.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -21,10 +22,11 @@ class Arena {
     bytes_ = storage_.data() + (alignment - address % alignment) % alignment;
   }
 
-  // A fresh arena costs page faults; a used one is wiped and used again.
-  void reset() {
-    poison(0, limits_.bytes);
-    std::fill(histories_.begin(), histories_.end(), History{});
+  // A fresh arena costs page faults; a used one is wiped as far as it was used, and used again.
+  void reset(int64_t used) {
+    poison(0, used);
+    const auto first = histories_.begin();
+    std::fill(first, first + ceil_div(used, block_bytes), History{});
   }
 
   // Bytes [first, last) hold nothing any more.

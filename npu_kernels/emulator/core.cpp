@@ -35,6 +35,9 @@ Core::Core(Group& group_, int index_) : group(&group_), index(index_) {
     const bool here = limits_of[m].on_cube == is_cube();
     arenas_.push_back(here ? std::make_unique<Arena>(static_cast<Memory>(m)) : nullptr);
   }
+  for (auto& arena : arenas_) {
+    if (arena) arena->reset(arena->limits().bytes);
+  }
   start(group_, index_);
 }
 
@@ -50,16 +53,17 @@ void Core::start(Group& group_, int index_) {
   }
   mask = VectorMask{};
   adds_atomically = false;
-  framework = Framework{};
   counters = CoreCounters{};
   counters.group = group->index();
   counters.core = index;
   seen.clear();
   deferred_error.clear();
   open_tpipe = nullptr;
-  for (auto& arena : arenas_) {
-    if (arena) arena->reset();
+  for (int m = 0; m < local_memories; ++m) {
+    auto& arena = arenas_[static_cast<size_t>(m)];
+    if (arena) arena->reset(framework.top(static_cast<Memory>(m)));
   }
+  framework = Framework{};
 }
 
 std::string Core::name() const {

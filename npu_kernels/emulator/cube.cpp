@@ -165,7 +165,7 @@ void fixpipe(const Place& dst, const Place& src, Type type, const AscendC::Fixpi
   for (int64_t j = 0; j < columns; ++j) in.read(src, j * column_bytes, p.mSize * c_row);
   std::vector<uint8_t> row(static_cast<size_t>(p.nSize * size));
   for (int64_t i = 0; i < p.mSize; ++i) {
-    uint8_t* to = in.write(dst, i * p.dstStride * size, p.nSize * size);
+    in.write(dst, i * p.dstStride * size, p.nSize * size);
     for (int64_t j = 0; j < columns; ++j) {
       const uint8_t* from = in.bytes_of(src, j * column_bytes + i * c_row);
       uint8_t* part = row.data() + j * fractal_side * size;
@@ -175,7 +175,7 @@ void fixpipe(const Place& dst, const Place& src, Type type, const AscendC::Fixpi
         narrow(part, from, fractal_side, type == Type::bf16, in.core.options().saturate);
       }
     }
-    store_gm(in, to, row.data(), p.nSize * size);
+    store_gm(in, dst, i * p.dstStride * size, row.data(), p.nSize * size, type);
   }
   in.core.counters.bytes[static_cast<int>(Path::l0c_gm)] +=
       static_cast<uint64_t>(p.mSize * p.nSize * size);

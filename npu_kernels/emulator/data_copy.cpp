@@ -37,17 +37,31 @@ struct Rows {
   int64_t dst_pitch;
 };
 
-void move_rows(Instruction& in, const Place& dst, const Place& src, const Rows& rows) {
+void move_rows(Instruction& in, const Place& dst, const Place& src, const Rows& rows, Type type) {
   for (int64_t r = 0; r < rows.count; ++r) in.read(src, r * rows.src_pitch, rows.length);
   for (int64_t r = 0; r < rows.count; ++r) {
     uint8_t* to = in.write(dst, r * rows.dst_pitch, rows.length);
     const uint8_t* from = in.bytes_of(src, r * rows.src_pitch);
     if (is_gm(dst)) {
-      store_gm(in, to, from, rows.length);
+      store_gm(in, dst, r * rows.dst_pitch, from, rows.length, type);
     } else {
       std::memcpy(to, from, static_cast<size_t>(rows.length));
     }
   }
+}
+
+// The NaN of poison keeps its payload through arithmetic, and what is left of it through Cast.
+bool is_poison(const uint8_t* at, Type type) {
+  if (type == Type::f32) {
+    uint32_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word == poison_word;
+  }
+  constexpr uint16_t poison_half = static_cast<uint16_t>(poison_word);
+  constexpr uint16_t poison_cast_to_half = 0x7E0B;
+  uint16_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word == poison_half || (type == Type::f16 && word == poison_cast_to_half);
 }
 
 void check_atomic(Instruction& in, Type type) {
@@ -65,27 +79,38 @@ Rows rows_of(const Instruction& in, const DataCopyParams& p) {
 
 }  // namespace
 
-void store_gm(const Instruction& in, uint8_t* dst, const uint8_t* src, int64_t bytes) {
+void store_gm(const Instruction& in, const Place& dst, int64_t offset, const uint8_t* src,
+              int64_t bytes, Type type) {
+  const bool is_float = type == Type::f32 || type == Type::f16 || type == Type::bf16;
+  const bool is_output = in.core.group->gm().tensor(dst.owner).kind == GmKind::output;
+  for (int64_t i = 0; in.core.options().checked && is_float && is_output && i < bytes;
+       i += size_of(type)) {
+    if (!is_poison(src + i, type)) continue;
+    const int64_t first = dst.start + offset + i;
+    in.fail("a value that nothing defined reaches " +
+            text_of(in.core, dst, first, first + size_of(type)));
+  }
+  uint8_t* to = in.bytes_of(dst, offset);
   if (!in.adds) {
-    std::memcpy(dst, src, static_cast<size_t>(bytes));
+    std::memcpy(to, src, static_cast<size_t>(bytes));
     return;
   }
   const std::lock_guard<std::mutex> lock(in.core.group->gm().add_mutex());
   for (int64_t i = 0; i < bytes; i += 4) {
     float sum = 0;
     float term = 0;
-    std::memcpy(&sum, dst + i, sizeof sum);
+    std::memcpy(&sum, to + i, sizeof sum);
     std::memcpy(&term, src + i, sizeof term);
     sum += term;
-    std::memcpy(dst + i, &sum, sizeof sum);
+    std::memcpy(to + i, &sum, sizeof sum);
   }
 }
 
-void copy_in(const Place& dst, const Place& src, Type, const DataCopyParams& p, Site site) {
+void copy_in(const Place& dst, const Place& src, Type type, const DataCopyParams& p, Site site) {
   Instruction in(this_core(), PIPE_MTE2, "DataCopy", site, p.blockCount);
   need_in_memory(in, dst, true);
   const Rows rows = rows_of(in, p);
-  move_rows(in, dst, src, rows);
+  move_rows(in, dst, src, rows, type);
   count_in(in.core, dst, rows.count * rows.length);
 }
 
@@ -94,7 +119,7 @@ void copy_out(const Place& dst, const Place& src, Type type, const DataCopyParam
   need_in_memory(in, src, false);
   check_atomic(in, type);
   const Rows rows = rows_of(in, p);
-  move_rows(in, dst, src, rows);
+  move_rows(in, dst, src, rows, type);
   count_bytes(in.core, Path::ub_gm, rows.count * rows.length);
 }
 
@@ -108,7 +133,7 @@ void copy_count(const Place& dst, const Place& src, Type type, int64_t count, Si
     in.fail("count is " + std::to_string(count) + ", " + std::to_string(bytes) +
             " B: must be a multiple of 32 B");
   }
-  move_rows(in, dst, src, Rows{1, bytes, 0, 0});
+  move_rows(in, dst, src, Rows{1, bytes, 0, 0}, type);
   if (out) {
     count_bytes(in.core, Path::ub_gm, bytes);
   } else {
@@ -167,7 +192,7 @@ void copy_pad_out(const Place& dst, const Place& src, Type type, const DataCopyE
   if (p.blockCount == 0 || p.blockLen == 0) return;
   const int64_t length = p.blockLen;
   const int64_t src_pitch = round_up(length, block_bytes) + p.srcStride * block_bytes;
-  move_rows(in, dst, src, Rows{p.blockCount, length, src_pitch, length + p.dstStride});
+  move_rows(in, dst, src, Rows{p.blockCount, length, src_pitch, length + p.dstStride}, type);
   count_bytes(in.core, Path::ub_gm, p.blockCount * length);
 }
 

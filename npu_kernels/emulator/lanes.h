@@ -42,6 +42,7 @@ using LaneFunction = void (*)(void* dst, const void* a, const void* b, LaneConte
 
 // Null where this chip has no such instruction for that type.
 LaneFunction lane_function(VectorOp op, Type type);
+LaneFunction integer_function(VectorOp op, Type type);  // its part for integers
 
 // e^x rounded from a value good to about 1e-16, hence correctly but for one argument in 1e7.
 float exp_of(float x);
