@@ -1,4 +1,6 @@
 // Data movement: bytes worked out by hand from the documented rules.
+#include <cmath>
+
 #include "micro_test.h"
 
 namespace micro_test {
@@ -176,6 +178,66 @@ const Test strided("data_copy_leaves_gaps_of_whole_blocks", [] {
     want[32 + i] = static_cast<float>(24 + i);
   }
   expect_values(out, want);
+});
+
+const Test atomic("atomic_add_adds_until_it_is_switched_off", [] {
+  std::vector<float> in(16, 2.0f);
+  std::vector<float> out(16, 1.0f);
+  const auto add = [&](bool barrier, bool deterministic) {
+    Options options;
+    options.deterministic = deterministic;
+    return on_aiv(
+        {gm("in", in, GmKind::input), gm("out", out, GmKind::in_out)},
+        [&] {
+          TPipe pipe;
+          TBuf<TPosition::VECCALC> buffer;
+          pipe.InitBuffer(buffer, 64);
+          GlobalTensor<float> from;
+          from.SetGlobalBuffer(in.data());
+          GlobalTensor<float> to;
+          to.SetGlobalBuffer(out.data());
+          DataCopy(buffer.Get<float>(), from, 16);
+          SetFlag<HardEvent::MTE2_MTE3>(0);
+          WaitFlag<HardEvent::MTE2_MTE3>(0);
+          SetAtomicAdd<float>();
+          DataCopy(to, buffer.Get<float>(), 16);
+          if (barrier) PipeBarrier<PIPE_MTE3>();
+          DataCopy(to, buffer.Get<float>(), 8);
+          SetAtomicNone();
+        },
+        options);
+  };
+  const Report ordered = add(true, true);
+  expect_ok(ordered);
+  expect(ordered.warnings.empty() && out[0] == 5.0f && out[8] == 3.0f, "two sums, one sum");
+  const Report unordered = add(false, false);
+  expect_ok(unordered);
+  expect(unordered.warnings.size() == 1, "a warning");
+  expect_error(add(false, true), {"two sums", "no PipeBarrier<PIPE_MTE3>", "GM tensor out"});
+});
+
+const Test poison_out("poison_may_not_reach_an_output", [] {
+  std::vector<float> in(8, NAN);
+  std::memcpy(in.data() + 3, &emulator::poison_word, 4);
+  std::vector<float> out(8);
+  const auto run = [&](GmKind kind) {
+    return on_aiv({gm("in", in, GmKind::input), gm("out", out, kind)}, [&] {
+      TPipe pipe;
+      TBuf<TPosition::VECCALC> buffer;
+      pipe.InitBuffer(buffer, 32);
+      GlobalTensor<float> from;
+      from.SetGlobalBuffer(in.data());
+      GlobalTensor<float> to;
+      to.SetGlobalBuffer(out.data());
+      DataCopy(buffer.Get<float>(), from, 8);
+      SetFlag<HardEvent::MTE2_MTE3>(0);
+      WaitFlag<HardEvent::MTE2_MTE3>(0);
+      DataCopy(to, buffer.Get<float>(), 8);
+    });
+  };
+  expect_ok(run(GmKind::workspace));
+  expect_error(run(GmKind::output),
+               {"a value that nothing defined reaches GM tensor out, bytes [12, 16)"});
 });
 
 }  // namespace
