@@ -209,13 +209,11 @@ void Instruction::conflict(const Place& place, int64_t block, uint32_t bytes, Wh
 
   enum { note, warning, error } severity = error;
   const bool only_war = same_pipe && pipe == PIPE_V && !earlier_writes;
-  const auto synced = [](int p) { return p == PIPE_S || p == PIPE_MTE2 || p == PIPE_MTE3; };
-  const bool by_switch =
-      core.options().auto_sync && same_core && !core.is_cube() &&
-      (same_pipe
-           ? pipe == PIPE_V
-           : (pipe == PIPE_V && synced(other_pipe)) || (other_pipe == PIPE_V && synced(pipe)) ||
-                 (pipe == PIPE_S && synced(other_pipe)) || (other_pipe == PIPE_S && synced(pipe)));
+  // --cce-auto-sync: V after V, and the scalar pipe with V, MTE2 and MTE3, on vector cores.
+  const auto synced = [](int p) { return p == PIPE_V || p == PIPE_MTE2 || p == PIPE_MTE3; };
+  const bool by_switch = core.options().auto_sync && same_core && !core.is_cube() &&
+                         ((same_pipe && pipe == PIPE_V) || (pipe == PIPE_S && synced(other_pipe)) ||
+                          (other_pipe == PIPE_S && synced(pipe)));
   if (only_war || by_switch) severity = note;
   const bool sums = writes && who.atomic() && earlier.atomic();
   if (sums) severity = core.options().deterministic ? error : warning;

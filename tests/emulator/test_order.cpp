@@ -69,17 +69,35 @@ const Test write_after_write("waw_between_pipes_is_an_error", [] {
 });
 
 const Test other_half("bytes_that_do_not_overlap_need_no_order", [] {
+  expect_ok(Vectors().run([](const auto& a, const auto&, const auto& in, const auto&) {
+    DataCopy(a, in, 128);
+    Duplicate(a[128], 1.0f, 128);
+  }));
+  // In one block of 32 B too: bytes count, not blocks.
+  expect_ok(Vectors().run([](const auto& a, const auto& b, const auto& in, const auto&) {
+    DataCopy(a, in, 256);
+    hand_over<HardEvent::MTE2_V>();
+    WholeReduceSum(b, a, 64, 1, 1, 1, 8);
+    WholeReduceSum(b[1], a, 64, 1, 1, 1, 8);
+  }));
+});
+
+const Test switch_limits("auto_sync_forgives_nothing_between_vector_and_mte", [] {
+  Options stock;
+  stock.auto_sync = true;
+  expect_error(Vectors().run(
+                   [](const auto& a, const auto& b, const auto& in, const auto&) {
+                     DataCopy(a, in, 256);
+                     Adds(b, a, 1.0f, 256);
+                   },
+                   stock),
+               {"RAW", "no MTE2_V wait"});
   expect_ok(Vectors().run(
-      [](const auto& a, const auto&, const auto& in, const auto&) {
-        DataCopy(a, in, 128);
-        Duplicate(a[128], 1.0f, 128);
-        Duplicate(a[128], 1.0f, 1);
+      [](const auto& a, const auto& b, const auto&, const auto&) {
+        for (uint32_t i = 0; i < 8; ++i) a.SetValue(i, 1.0f);
+        Adds(b, a, 1.0f, 8);
       },
-      [] {
-        Options o;
-        o.auto_sync = true;
-        return o;
-      }()));
+      stock));
 });
 
 const Test vector_barrier("vector_after_vector_needs_a_barrier", [] {
