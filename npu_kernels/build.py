@@ -13,7 +13,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,9 +23,10 @@ EMULATOR = PACKAGE / "emulator"
 FLASH_ATTENTION = PACKAGE / "flash_attention"
 
 FLAGS = (
-    *("-std=c++17", "-O3", "-g1", "-fPIC", "-pthread"),
+    *("-std=c++17", "-O3", "-fPIC", "-pthread"),
     "-ffp-contract=off",  # a fused multiply-add changes bits from machine to machine
     *("-fno-math-errno", "-fno-trapping-math"),  # neither is asked; both forbid vectors
+    "-fno-strict-aliasing",  # a memory of bytes is read as whatever a tensor says
 )
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 SANITIZED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -147,9 +148,9 @@ def _version(command: Sequence[str]) -> str:
     return _run([*command, "--version"]) + _run([*command, "-dumpmachine"])
 
 
-def _digest(files: object) -> str:
+def _digest(files: Iterable[Path]) -> str:
     hashed = hashlib.sha256()
-    for file in sorted(files):  # type: ignore[call-overload]
+    for file in sorted(files):
         content = file.read_bytes()
         hashed.update(f"{file.name}\0{len(content)}\0".encode() + content)
     return hashed.hexdigest()
