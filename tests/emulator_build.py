@@ -20,15 +20,12 @@ FLAGS = [
     "-ffp-contract=off",
     "-fno-math-errno",
     "-fno-trapping-math",
+    "-fno-strict-aliasing",  # a memory of bytes is read as whatever a tensor says
     "-pthread",
-    "-Wall",
-    "-Wextra",
-    "-Wconversion",
-    "-Wshadow",
-    "-Werror",
+    *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
 ]
 OPTIMISED = ("-O1",)
-SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 def compiler() -> str | None:
