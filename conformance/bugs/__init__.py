@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from conformance.bugs.bug import Bug
 from conformance.bugs.asked import ASKED
 from conformance.bugs.backward import BACKWARD
+from conformance.bugs.bug import Bug
 from conformance.bugs.layout import LAYOUT
 from conformance.bugs.softmax import SOFTMAX
 

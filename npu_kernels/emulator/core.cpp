@@ -48,6 +48,7 @@ void Core::start(Group& group_, int index_) {
     pipe.clock = Clock{};
     pipe.log.clear();
   }
+  issued = 0;
   for (auto& kind : flags) {
     for (Flag& flag : kind) flag.is_set = false;
   }

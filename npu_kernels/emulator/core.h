@@ -24,6 +24,7 @@ class Group;
 struct Issued {
   const char* call;
   Site site;
+  uint64_t order;  // among all instructions of the core
 };
 
 struct PipeState {
@@ -75,6 +76,7 @@ class Core {
   Group* group;
   int index;
   PipeState pipes[pipe_count];
+  uint64_t issued = 0;  // instructions of all pipes
   Flag flags[64][event_ids];
   VectorMask mask;
   bool adds_atomically = false;

@@ -33,7 +33,43 @@ void read_operand(Instruction& in, const Operand& o, Type type, float* panel, in
       float values[fractal_side];
       widen(values, from, lanes, type == Type::bf16);
       float* to = panel + row * row_pitch + lane * lane_pitch;
-      for (int64_t i = 0; i < lanes; ++i) to[i * lane_pitch] = values[i];
+      for (int64_t i = 0; i < lanes; ++i) {
+        to[i * lane_pitch] = values[i];
+        if (values[i] != values[i] && in.core.options().checked && is_poison(from + 2 * i, type)) {
+          in.fail("a value that nothing defined is multiplied: lane " + std::to_string(lane + i) +
+                  " of row or column " + std::to_string(row));
+        }
+      }
+    }
+  }
+}
+
+// A fractal goes to L0 whole. Where some of its rows were loaded after the others had been used,
+// the others belong to an earlier tile: they should have been loaded, or zeroed by InitConstValue.
+void need_fresh_rows(const Instruction& in, const Place& src, int64_t offset) {
+  Core& core = in.core;
+  Arena& l1 = core.arena(Memory::l1);
+  const int64_t first = (src.start + offset) / block_bytes;
+  const auto issued = [&](Who who) -> const Issued& {
+    return core.pipes[who.lane() % pipe_count].log[who.sequence() - 1];
+  };
+  uint64_t newest = 0;
+  for (int64_t row = 0; row < fractal_side; ++row) {
+    const History& history = l1.history(first + row);
+    for (int i = 0; i < history.writes; ++i) {
+      newest = std::max(newest, issued(history.write[i].who).order);
+    }
+  }
+  for (int64_t row = 0; row < fractal_side; ++row) {
+    const History& history = l1.history(first + row);
+    if (history.writes == 0) continue;
+    const Issued& writer = issued(history.write[0].who);
+    if (std::strcmp(writer.call, "InitConstValue") == 0) continue;
+    for (int i = 0; i < history.reads; ++i) {
+      if (issued(history.read[i].who).order > newest) continue;
+      in.fail("row " + std::to_string(row) + " of the fractal at L1 byte " +
+              std::to_string(first * block_bytes) + " is stale: loaded at " +
+              to_string(writer.site) + " and used since, other rows were loaded later");
     }
   }
 }
@@ -73,7 +109,12 @@ void load_data(const Place& dst, const Place& src, Type type, const AscendC::Loa
   if (p.ifTranspose && size_of(type) != 2) in.fail("ifTranspose is for 16-bit types");
   if (p.addrMode != 0) in.fail("addrMode 1 (descending) is not modelled");
   const auto source = [&](int64_t i) { return (p.startIndex + i * p.srcStride) * fractal_bytes; };
-  for (int64_t i = 0; i < p.repeatTimes; ++i) in.read(src, source(i), fractal_bytes);
+  const bool checked = in.core.options().checked;
+  for (int64_t i = 0; i < p.repeatTimes; ++i) {
+    in.need_bounds(src, source(i), fractal_bytes);
+    if (checked) need_fresh_rows(in, src, source(i));
+    in.read(src, source(i), fractal_bytes);
+  }
   for (int64_t i = 0; i < p.repeatTimes; ++i) {
     uint8_t* to = in.write(dst, i * (1 + p.dstGap) * fractal_bytes, fractal_bytes);
     const uint8_t* from = in.bytes_of(src, source(i));

@@ -50,20 +50,6 @@ void move_rows(Instruction& in, const Place& dst, const Place& src, const Rows& 
   }
 }
 
-// The NaN of poison keeps its payload through arithmetic, and what is left of it through Cast.
-bool is_poison(const uint8_t* at, Type type) {
-  if (type == Type::f32) {
-    uint32_t word = 0;
-    std::memcpy(&word, at, sizeof word);
-    return word == poison_word;
-  }
-  constexpr uint16_t poison_half = static_cast<uint16_t>(poison_word);
-  constexpr uint16_t poison_cast_to_half = 0x7E0B;
-  uint16_t word = 0;
-  std::memcpy(&word, at, sizeof word);
-  return word == poison_half || (type == Type::f16 && word == poison_cast_to_half);
-}
-
 void check_atomic(Instruction& in, Type type) {
   in.adds = in.core.adds_atomically;
   if (in.adds && type != Type::f32) in.fail("atomic add is set for float");
@@ -78,6 +64,19 @@ Rows rows_of(const Instruction& in, const DataCopyParams& p) {
 }
 
 }  // namespace
+
+bool is_poison(const uint8_t* at, Type type) {
+  if (type == Type::f32) {
+    uint32_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word == poison_word;
+  }
+  constexpr uint16_t poison_half = static_cast<uint16_t>(poison_word);
+  constexpr uint16_t poison_cast_to_half = 0x7E0B;
+  uint16_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word == poison_half || (type == Type::f16 && word == poison_cast_to_half);
+}
 
 void store_gm(const Instruction& in, const Place& dst, int64_t offset, const uint8_t* src,
               int64_t bytes, Type type) {

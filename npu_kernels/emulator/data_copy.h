@@ -77,6 +77,8 @@ void copy_nd2nz(const Place& dst, const Place& src, Type type, const AscendC::Nd
 void init_const(const Place& dst, int64_t size, const uint8_t* value, int64_t repeats,
                 int64_t blocks, int64_t gap, Site site);
 void set_atomic(Type type, bool on, Site site);
+// The NaN of poison keeps its payload through arithmetic, and what is left of it through Cast.
+bool is_poison(const uint8_t* at, Type type);
 // A row on its way to GM: added there or copied, as the atomic setting says. Poison may go to a
 // workspace, whose reader may know better, but not to an output.
 void store_gm(const Instruction& instruction, const Place& dst, int64_t offset, const uint8_t* src,

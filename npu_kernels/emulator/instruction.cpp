@@ -66,7 +66,7 @@ Instruction::Instruction(Core& core_, pipe_t pipe_, const char* call_, Site site
   }
   PipeState& state = core.pipes[pipe];
   if (state.log.size() >= max_sequence) fail("more instructions than the emulator can number");
-  state.log.push_back(Issued{call, site});
+  state.log.push_back(Issued{call, site, ++core.issued});
   who = Who::of(core.lane(pipe), false, state.issued());
   clock_ = state.clock;
   ++core.counters.pipes[pipe].instructions;

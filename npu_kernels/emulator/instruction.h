@@ -30,6 +30,9 @@ class Instruction {
   uint8_t* bytes_of(const Place& place, int64_t offset) const;
 
   // Requirements on a view: in this memory, aligned, not freed.
+  void need_bounds(const Place& place, int64_t offset, int64_t bytes) const {
+    check_bounds(place, place.start + offset, place.start + offset + bytes, false);
+  }
   void need_memory(const Place& place, Memory memory, const char* what) const;
   void need_aligned(const Place& place, int64_t alignment, const char* what) const;
   void need_range(int64_t value, int64_t least, int64_t most, const char* what) const;

@@ -18,6 +18,7 @@ struct Product {
   bool twice = false;  // a second Mmad adds to the first
   float stray = 0.0f;  // in lanes that true sizes exclude
   QuantMode_t quant = NoQuant;
+  bool poisons = false;  // A(2, 3)
 };
 
 // Zeroed fractals with the true lanes set by `value(row, lane)`, others `stray`. For B: (column,
@@ -49,6 +50,7 @@ template <typename T>
 Report product(const Product& p, std::vector<T>& out, const Options& options = {}) {
   std::vector<half> a = fractals(p.m, p.k, true, p.stray, a_of);
   std::vector<half> b = fractals(p.n, p.k, false, p.stray, b_of);
+  if (p.poisons) a[2 * 16 + 3] = unwritten<half>();
   const size_t pitch = (p.n + 15) / 16 * 16;
   const size_t rows = (p.m + 15) / 16 * 16;
   out.assign(p.m * pitch, T(-1.0f));
@@ -213,6 +215,13 @@ const Test nz2nd("fixpipe_leaves_the_gap_between_rows", [] {
     for (size_t c = 0; c < 32; ++c) want[40 * r + c] = static_cast<float>(32 * r + c);
   }
   expect_values(out, want);
+});
+
+const Test poison("poison_may_not_be_multiplied", [] {
+  std::vector<float> out;
+  Product p{16, 16, 16};
+  p.poisons = true;
+  expect_error(product(p, out), {"Mmad", "nothing defined", "lane 3 of row or column 2"});
 });
 
 }  // namespace
