@@ -190,7 +190,6 @@ const Test absent("cores_have_only_their_own_pipes", [] {
   expect_error(with_cube([](const auto& t) { Duplicate(t.l1, half(0.0f), 16); }),
                {"Duplicate", "no PIPE_V"});
 });
-});
 
 }  // namespace
 }  // namespace micro_test

@@ -121,6 +121,7 @@ const Test no_cube("a_vector_core_has_no_cube", [] {
                       MmadParams());
                }),
                {"Mmad", "no PIPE_M"});
+});
 
 }  // namespace
 }  // namespace micro_test
