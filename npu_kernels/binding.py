@@ -256,6 +256,8 @@ def _check(name: str, tensor: Array) -> None:
         raise ValueError(
             f"{name}: {tensor.dtype} of shape {tensor.shape}: give four axes of uint16"
         )
+    if tensor.size == 0:
+        return
     steps = tensor.strides
     if any(step < 0 or step % tensor.itemsize for step in steps):
         raise ValueError(f"{name}: strides {steps} in bytes: give multiples of 2, not negative")
