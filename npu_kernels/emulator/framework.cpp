@@ -1,5 +1,7 @@
 #include "framework.h"
 
+#include <cstring>
+
 #include "core.h"
 
 namespace emulator {
@@ -98,7 +100,7 @@ Place Framework::alloc(Core& core, int queue, Site site) {
   int held = 0;
   for (const Buffer& b : buffers_) {
     const bool is_held = b.queue >= 0 && b.state != BufferState::free;
-    if (is_held && queues_[static_cast<size_t>(b.queue)].position == q.position) ++held;
+    if (is_held && std::strcmp(b.position, q.position) == 0) ++held;
   }
   if (held >= max_held_tensors) {
     core.fail("AllocTensor", site, std::string("8 tensors of ") + q.position + " are held already");

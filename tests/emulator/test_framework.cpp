@@ -91,6 +91,22 @@ const Test states("tensors_of_a_queue_have_states", [] {
                {"FreeTensor", "does not belong"});
 });
 
+const Test held("eight_tensors_of_a_position_are_held_at_most", [] {
+  expect_error(on_aiv({},
+                      [] {
+                        TPipe pipe;
+                        In first;
+                        In second;
+                        pipe.InitBuffer(first, 5, 32);
+                        pipe.InitBuffer(second, 5, 32);
+                        for (int i = 0; i < 5; ++i) {
+                          first.AllocTensor<float>();
+                          second.AllocTensor<float>();
+                        }
+                      }),
+               {"AllocTensor", "8 tensors of VECIN are held"});
+});
+
 const Test freed("a_freed_tensor_may_not_be_used", [] {
   expect_error(with_queue([](In& q, const auto& from, TPipe&) {
                  const auto t = q.AllocTensor<float>();
