@@ -73,6 +73,11 @@ Instruction::Instruction(Core& core_, pipe_t pipe_, const char* call_, Site site
   core.counters.pipes[pipe].repeats += repeats;
 }
 
+std::string Instruction::told(const std::string& text) const {
+  return to_string(site) + ": " + call + " on " + core.name() + ", " + pipe_names[pipe] + ": " +
+         text;
+}
+
 void Instruction::need_memory(const Place& place, Memory memory, const char* what) const {
   if (place.memory == memory) return;
   if (place.memory == Memory::gm) fail(std::string(what) + " is in GM");
@@ -240,13 +245,13 @@ void Instruction::conflict(const Place& place, int64_t block, uint32_t bytes, Wh
   while (((bytes >> (high - 1)) & 1u) == 0) --high;
   const int64_t start = block * block_bytes;
   const std::string text =
-      std::string(hazard) + ", " + missing + ": " + pipe_names[pipe] +
-      (writes ? " writes " : " reads ") + text_of(core, place, start + low, start + high) + ", " +
+      std::string(hazard) + ", " + missing + ": " + (writes ? "writes " : "reads ") +
+      text_of(core, place, start + low, start + high) + ", " +
       (earlier_writes ? "written" : "read") + " by " + before.call + " (" + core_names[other_core] +
       " " + pipe_names[other_pipe] + ") at " + to_string(before.site);
   if (severity == error) fail(text);
   auto& list = severity == warning ? core.group->warnings : core.group->notes;
-  list.push_back(to_string(site) + ": " + call + " on " + core.name() + ": " + text);
+  list.push_back(told(text));
 }
 
 }  // namespace emulator

@@ -36,7 +36,7 @@ class Instruction {
   void need_memory(const Place& place, Memory memory, const char* what) const;
   void need_aligned(const Place& place, int64_t alignment, const char* what) const;
   void need_range(int64_t value, int64_t least, int64_t most, const char* what) const;
-  [[noreturn]] void fail(const std::string& text) const { core.fail(call, site, text); }
+  [[noreturn]] void fail(const std::string& text) const { throw Violation(told(text)); }
 
   Core& core;
   pipe_t pipe;
@@ -47,6 +47,8 @@ class Instruction {
   Who who;
 
  private:
+  // "kernel.h:12: Adds on AIV0 of group 0, PIPE_V: text"
+  std::string told(const std::string& text) const;
   uint8_t* touch(const Place& place, int64_t offset, int64_t bytes, bool writes);
   void touch_lanes(const Place& place, int64_t offset, uint32_t lanes, bool writes);
   void check_bounds(const Place& place, int64_t first, int64_t last, bool writes) const;

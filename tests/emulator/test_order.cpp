@@ -44,8 +44,8 @@ const Test read_after_write("raw_between_pipes_names_both_lines", [] {
     DataCopy(a, in, 256);
     Adds(b, a, 1.0f, 256);
   }),
-               {"RAW", "no MTE2_V wait", "Adds on AIV0", "DataCopy (AIV0 PIPE_MTE2)",
-                ("test_order.cpp:" + std::to_string(line + 2)).c_str(),
+               {"RAW", "no MTE2_V wait", "Adds on AIV0 of group 0, PIPE_V",
+                "DataCopy (AIV0 PIPE_MTE2)", ("test_order.cpp:" + std::to_string(line + 2)).c_str(),
                 ("test_order.cpp:" + std::to_string(line + 3)).c_str(), "UB bytes [0, 32)",
                 "buffer 0 (VECCALC, 1024 B at 0)"});
 });
