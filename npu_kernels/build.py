@@ -29,7 +29,7 @@ FLAGS = (
     "-fno-strict-aliasing",  # a memory of bytes is read as whatever a tensor says
 )
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
-SANITIZED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 """Further options: for our own tests, since a newer compiler may warn of more."""
 
 KEY_LENGTH = 20  # hexadecimal digits: 80 bits
