@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../abi.h"
-#include "tiling.h"
+#include "split.h"
 
 namespace flash {
 
@@ -116,20 +116,23 @@ struct Tensors {
   Range workspace;
 };
 
+inline Range row_results(const char* name, const float* data, const NpuForward& f) {
+  const int64_t bytes = f.batch * f.heads_q * f.seqlen_q * float_bytes;
+  if (bytes > 0 && data == nullptr) refuse(name, "null pointer");
+  return Range{name, reinterpret_cast<const uint8_t*>(data), bytes};
+}
+
 inline Tensors check_tensors(const NpuForward& f, int64_t workspace_bytes) {
-  const auto row_results = [&](const char* name, const float* data) {
-    const int64_t bytes = f.batch * f.heads_q * f.seqlen_q * float_bytes;
-    if (bytes > 0 && data == nullptr) refuse(name, "null pointer");
-    return Range{name, reinterpret_cast<const uint8_t*>(data), bytes};
-  };
-  Tensors tensors{{range_of("q", f.q, f.batch, f.seqlen_q, f.heads_q, f.head_dim),
-                   range_of("k", f.k, f.batch, f.seqlen_k, f.heads_k, f.head_dim),
-                   range_of("v", f.v, f.batch, f.seqlen_k, f.heads_k, f.head_dim)},
-                  {range_of("out", f.out, f.batch, f.seqlen_q, f.heads_q, f.head_dim),
-                   row_results("lse", f.lse), row_results("softmax_max", f.softmax_max),
-                   row_results("softmax_sum", f.softmax_sum)},
-                  {"workspace", static_cast<const uint8_t*>(f.workspace), workspace_bytes}};
-  if (tensors.outputs[0].bytes > 0) check_rows_apart(f);
+  Tensors tensors;
+  tensors.inputs[0] = range_of("q", f.q, f.batch, f.seqlen_q, f.heads_q, f.head_dim);
+  tensors.inputs[1] = range_of("k", f.k, f.batch, f.seqlen_k, f.heads_k, f.head_dim);
+  tensors.inputs[2] = range_of("v", f.v, f.batch, f.seqlen_k, f.heads_k, f.head_dim);
+  tensors.outputs[0] = range_of("out", f.out, f.batch, f.seqlen_q, f.heads_q, f.head_dim);
+  if (tensors.outputs[0].bytes > 0) check_rows_apart(f);  // from here on no product overflows
+  tensors.outputs[1] = row_results("lse", f.lse, f);
+  tensors.outputs[2] = row_results("softmax_max", f.softmax_max, f);
+  tensors.outputs[3] = row_results("softmax_sum", f.softmax_sum, f);
+  tensors.workspace = {"workspace", static_cast<const uint8_t*>(f.workspace), workspace_bytes};
   if (f.workspace_bytes < workspace_bytes) {
     refuse("workspace", std::to_string(f.workspace_bytes) + " B, needs " +
                             std::to_string(workspace_bytes) + " B");
@@ -166,8 +169,11 @@ inline ForwardTiling tiling_of(const NpuForward& f) {
   tiling.out = strides(f.out);
   tiling.scale = f.scale;
   tiling.causal = f.causal;
-  split_work(tiling, f.groups);
-  return tiling;
+  return tiling;  // without the split of work, which takes time and needs checked tensors
+}
+
+inline int64_t workspace_bytes(const NpuForward& f) {
+  return working_groups(tiling_of(f), f.groups) * group_workspace_bytes(f.head_dim);
 }
 
 }  // namespace flash

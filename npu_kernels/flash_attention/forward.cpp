@@ -24,14 +24,21 @@ __aicore__ inline void forward(const Addresses& addresses, const ForwardTiling& 
 
 }  // namespace flash
 
-extern "C" __global__ __aicore__ void flash_forward_fp16(flash::Addresses addresses,
+extern "C" __global__ __aicore__ void flash_forward_fp16(GM_ADDR q, GM_ADDR k, GM_ADDR v,
+                                                         GM_ADDR out, GM_ADDR lse,
+                                                         GM_ADDR softmax_max, GM_ADDR softmax_sum,
+                                                         GM_ADDR staircase, GM_ADDR workspace,
                                                          flash::ForwardTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
-  flash::forward<half>(addresses, tiling);
+  flash::forward<half>({q, k, v, out, lse, softmax_max, softmax_sum, staircase, workspace}, tiling);
 }
 
-extern "C" __global__ __aicore__ void flash_forward_bf16(flash::Addresses addresses,
+extern "C" __global__ __aicore__ void flash_forward_bf16(GM_ADDR q, GM_ADDR k, GM_ADDR v,
+                                                         GM_ADDR out, GM_ADDR lse,
+                                                         GM_ADDR softmax_max, GM_ADDR softmax_sum,
+                                                         GM_ADDR staircase, GM_ADDR workspace,
                                                          flash::ForwardTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
-  flash::forward<bfloat16_t>(addresses, tiling);
+  flash::forward<bfloat16_t>({q, k, v, out, lse, softmax_max, softmax_sum, staircase, workspace},
+                             tiling);
 }

@@ -5,8 +5,12 @@
 #include "launch.h"
 #include "workspace.h"
 
-extern "C" void flash_forward_fp16(flash::Addresses addresses, flash::ForwardTiling tiling);
-extern "C" void flash_forward_bf16(flash::Addresses addresses, flash::ForwardTiling tiling);
+extern "C" void flash_forward_fp16(GM_ADDR q, GM_ADDR k, GM_ADDR v, GM_ADDR out, GM_ADDR lse,
+                                   GM_ADDR softmax_max, GM_ADDR softmax_sum, GM_ADDR staircase,
+                                   GM_ADDR workspace, flash::ForwardTiling tiling);
+extern "C" void flash_forward_bf16(GM_ADDR q, GM_ADDR k, GM_ADDR v, GM_ADDR out, GM_ADDR lse,
+                                   GM_ADDR softmax_max, GM_ADDR softmax_sum, GM_ADDR staircase,
+                                   GM_ADDR workspace, flash::ForwardTiling tiling);
 
 namespace flash {
 namespace {
@@ -82,12 +86,13 @@ emulator::Report launch(const NpuForward& f, const ForwardTiling& tiling, const 
   all.push_back(GmTensor{"staircase", steps, staircase_rows * staircase_row_bytes, GmKind::input});
 
   const auto gm = [](void* data) { return static_cast<uint8_t*>(data); };
-  const Addresses addresses{gm(f.q.data),      gm(f.k.data), gm(f.v.data),
-                            gm(f.out.data),    gm(f.lse),    gm(f.softmax_max),
-                            gm(f.softmax_sum), steps,        gm(f.workspace)};
   const auto kernel = f.format == NPU_FP16 ? flash_forward_fp16 : flash_forward_bf16;
   return emulator::launch(options_of(f.emulation), emulator::KernelType::mix_aic_1_2,
-                          static_cast<int>(tiling.groups), all, [&] { kernel(addresses, tiling); });
+                          static_cast<int>(tiling.groups), all, [&] {
+                            kernel(gm(f.q.data), gm(f.k.data), gm(f.v.data), gm(f.out.data),
+                                   gm(f.lse), gm(f.softmax_max), gm(f.softmax_sum), steps,
+                                   gm(f.workspace), tiling);
+                          });
 }
 
 // --- What goes back ---
@@ -156,8 +161,7 @@ int64_t npu_flash_forward_workspace(NpuForward* forward) {
   int64_t bytes = 0;
   const int32_t code = flash::guarded(forward, [&] {
     flash::check_shapes(*forward);
-    const int64_t groups = flash::tiling_of(*forward).groups;
-    bytes = groups * flash::group_workspace_bytes(forward->head_dim);
+    bytes = flash::workspace_bytes(*forward);
     return NPU_OK;
   });
   return code == NPU_OK ? bytes : -1;
@@ -168,9 +172,9 @@ int32_t npu_flash_forward(NpuForward* forward) {
     NpuForward& f = *forward;
     f.counters_count = 0;
     flash::check_shapes(f);
-    const flash::ForwardTiling tiling = flash::tiling_of(f);
-    const flash::Tensors tensors =
-        flash::check_tensors(f, tiling.groups * flash::group_workspace_bytes(f.head_dim));
+    const flash::Tensors tensors = flash::check_tensors(f, flash::workspace_bytes(f));
+    flash::ForwardTiling tiling = flash::tiling_of(f);
+    flash::split_work(tiling, f.groups);
     if (tiling.groups == 0) return NPU_OK;  // no query, no work
     const emulator::Report report = flash::launch(f, tiling, tensors);
     flash::write_text(f, flash::text_of(report));

@@ -27,7 +27,7 @@ __aicore__ inline void hide_tail(const LocalTensor<float>& s, uint32_t keys, uin
   for (uint32_t from = 0; from < block_k; from += lanes) {
     if (keys >= from + lanes) continue;
     const uint32_t kept = keys > from ? keys - from : 0;
-    const uint64_t mask[2] = {~uint64_t{0} << kept, 0};
+    uint64_t mask[2] = {~uint64_t{0} << kept, 0};
     Duplicate(s[from], hidden_score, mask, static_cast<uint8_t>(n), 1, score_blocks);
   }
   PipeBarrier<PIPE_V>();
@@ -42,14 +42,14 @@ class SlabScratch {
     pipe.InitBuffer(per_row_, rows * u32(float_bytes));
   }
 
-  LocalTensor<float> per_row() { return per_row_.Get<float>(); }  // (rows)
+  __aicore__ inline LocalTensor<float> per_row() { return per_row_.Get<float>(); }  // (rows)
 
   // result: (n). s: (n, block_k). 128 columns become 64, then 8, then 1.
   __aicore__ inline void row_max(const LocalTensor<float>& result, const LocalTensor<float>& s,
                                  uint32_t n) {
     const LocalTensor<float> tree = tree_.Get<float>();
     const LocalTensor<float> blocks = blocks_.Get<float>();
-    Max(tree, s, s[lanes], lanes, static_cast<uint8_t>(n), halves);
+    Max(tree, s, s[lanes], lanes, static_cast<uint8_t>(n), halves());
     PipeBarrier<PIPE_V>();
     BlockReduceMax(blocks, tree, n, lanes, 1, 1, block_lanes);
     PipeBarrier<PIPE_V>();
@@ -61,7 +61,7 @@ class SlabScratch {
                                  uint32_t n) {
     const LocalTensor<float> tree = tree_.Get<float>();
     const LocalTensor<float> blocks = blocks_.Get<float>();
-    Add(tree, s, s[lanes], lanes, static_cast<uint8_t>(n), halves);
+    Add(tree, s, s[lanes], lanes, static_cast<uint8_t>(n), halves());
     PipeBarrier<PIPE_V>();
     BlockReduceSum(blocks, tree, n, lanes, 1, 1, block_lanes);
     PipeBarrier<PIPE_V>();
@@ -109,7 +109,9 @@ class SlabScratch {
   }
 
   // Left and right half of each row of scores, to rows of 64.
-  static constexpr BinaryRepeatParams halves{1, 1, 1, block_lanes, score_blocks, score_blocks};
+  __aicore__ static inline BinaryRepeatParams halves() {
+    return BinaryRepeatParams{1, 1, 1, block_lanes, score_blocks, score_blocks};
+  }
   // One repeat per row; the second source stays on its row's block.
   __aicore__ static inline BinaryRepeatParams by_rows(int64_t pitch) {
     const uint8_t blocks = static_cast<uint8_t>(pitch / block_lanes);

@@ -1,4 +1,4 @@
-// Tile sizes, budgets, workspace and who does what: shared by host and device.
+// Tile sizes, budgets, workspace and tasks: shared by host and device.
 #pragma once
 
 #include <cstdint>
@@ -43,19 +43,19 @@ constexpr __aicore__ inline int64_t slab_rows(int64_t head_dim) {
 
 // One AIV. scores and weights: 2 x (slab, block_k). acc: (half_q, head_dim). partial: 2 x (slab,
 // head_dim). out: 2 x (slab, head_dim). mask bits: 2 x (half_q, block_k). Per slab row: half a row
-// of scores for the reduction tree, three blocks of 8 floats. Statistics: 9 x half_q floats, and
+// of scores for the reduction tree, three blocks of 8 floats. Statistics: 7 x half_q floats, and
 // 2 x 3 x half_q on their way out; 32 B of comparison bits.
-constexpr int64_t ub_bytes(int64_t head_dim) {
+constexpr __aicore__ inline int64_t ub_bytes(int64_t head_dim) {
   const int64_t slab = slab_rows(head_dim);
   const int64_t d = round_up(head_dim, fractal);
   const int64_t scores = slots * slab * block_k * (float_bytes + value_bytes);
   const int64_t values = half_q * d * float_bytes + slots * slab * d * (float_bytes + value_bytes);
   const int64_t scratch = slab * (block_k / 2 + 3 * 8) * float_bytes;
-  const int64_t statistics = (9 + slots * 3) * half_q * float_bytes + 32;
+  const int64_t statistics = (7 + slots * 3) * half_q * float_bytes + 32;
   return scores + values + scratch + statistics + slots * half_q * block_k / 8;
 }
 // One AIC. q: (block_q, head_dim). k, v: 2 x (block_k, head_dim). p: 2 x (block_q, block_k).
-constexpr int64_t l1_bytes(int64_t head_dim) {
+constexpr __aicore__ inline int64_t l1_bytes(int64_t head_dim) {
   const int64_t d = round_up(head_dim, fractal);
   return ((block_q + 2 * slots * block_k) * d + slots * block_q * block_k) * value_bytes;
 }
@@ -64,7 +64,7 @@ constexpr int64_t l0c_tile_bytes = block_q * block_k * float_bytes;
 
 constexpr int64_t ub_limit = 192 * 1024 - 256 - 8 * 1024;  // the system's, and what Select uses
 constexpr int64_t l1_limit = 512 * 1024 - 256;
-constexpr bool fits(int64_t head_dim) {
+constexpr __aicore__ inline bool fits(int64_t head_dim) {
   return ub_bytes(head_dim) <= ub_limit && l1_bytes(head_dim) <= l1_limit;
 }
 static_assert(fits(64) && fits(128) && fits(192) && fits(256), "head_dim up to 256");
@@ -132,7 +132,7 @@ __aicore__ inline int64_t task_count(const ForwardTiling& t) {
   return t.batch * t.heads_q * ceil_div(t.seqlen_q, block_q);
 }
 
-// Query i sees the first i + visible_keys(t, 0) keys, within [0, seqlen_k].
+// A query sees keys 0 up to here, as far as there are any: may be negative, or above seqlen_k.
 __aicore__ inline int64_t visible_keys(const ForwardTiling& t, int64_t query) {
   if (t.causal == 0) return t.seqlen_k;
   return query + t.seqlen_k - t.seqlen_q + 1;
@@ -147,24 +147,9 @@ __aicore__ inline Task task_at(const ForwardTiling& t, int64_t index) {
               min_of(max_of(last_sees, 0), t.seqlen_k)};
 }
 
-// Host only: consecutive tasks for each group, about equally many non-empty tiles (and one more
-// per task, for its queries and its results).
-inline void split_work(ForwardTiling& t, int64_t groups) {
-  const int64_t tasks = task_count(t);
-  const auto cost = [&](int64_t task) { return task_at(t, task).tiles() + 1; };
-  int64_t total = 0;
-  for (int64_t task = 0; task < tasks; ++task) total += cost(task);
-  t.groups = min_of(tasks, groups);
-  int64_t task = 0;
-  int64_t done = 0;
-  for (int64_t group = 0; group < t.groups; ++group) {
-    t.first_task[group] = task;
-    const int64_t left = t.groups - group - 1;  // each of the others gets a task
-    const int64_t goal = total / t.groups * (group + 1) + total % t.groups * (group + 1) / t.groups;
-    do done += cost(task++);
-    while (task < tasks - left && done + cost(task) / 2 < goal);
-  }
-  for (int64_t group = t.groups; group <= max_groups; ++group) t.first_task[group] = tasks;
+// Rows of a task for the vector core whose half of the block begins at first_row.
+__aicore__ inline int64_t half_rows(const Task& task, int64_t first_row) {
+  return min_of(max_of(task.rows - first_row, 0), half_q);
 }
 
 }  // namespace flash

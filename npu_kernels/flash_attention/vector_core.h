@@ -5,6 +5,7 @@
 // of exp(score - m) v. When a later tile raises m, l and acc shrink by alpha = exp(m_old - m_new).
 #pragma once
 
+#include "results.h"
 #include "slab.h"
 #include "steps.h"
 #include "workspace.h"
@@ -21,253 +22,184 @@ class VectorCore {
     slab_ = slab_rows(tiling.head_dim);
     pitch_ = u32(round_up(tiling.head_dim, fractal));
     workspace_.init(addresses.workspace, group_, tiling.head_dim);
-    out_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.out));
-    lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.lse));
-    softmax_max_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.softmax_max));
-    softmax_sum_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.softmax_sum));
     staircase_.SetGlobalBuffer(addresses.staircase);
-
-    const int64_t rows_of_floats = slab_ * float_bytes;
-    pipe_.InitBuffer(scores_, slots, u32(block_k * rows_of_floats));
-    pipe_.InitBuffer(partial_, slots, u32(pitch_ * rows_of_floats));
-    pipe_.InitBuffer(bits_, slots, u32(half_q * staircase_row_bytes));
+    pipe_.InitBuffer(scores_, slots, u32(slab_ * block_k * float_bytes));
     pipe_.InitBuffer(weights_, slots, u32(slab_ * block_k * value_bytes));
-    pipe_.InitBuffer(results_, slots, u32(slab_ * pitch_ * value_bytes));
-    pipe_.InitBuffer(row_results_, slots, u32(3 * half_q * float_bytes));
+    pipe_.InitBuffer(partial_, slots, u32(slab_ * pitch_ * float_bytes));
+    pipe_.InitBuffer(bits_, slots, u32(half_q * staircase_row_bytes));
     pipe_.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));
-    pipe_.InitBuffer(statistics_, u32(9 * half_q * float_bytes));
-    pipe_.InitBuffer(alive_, 32);
-    slab_scratch_.init(pipe_, u32(slab_));
+    pipe_.InitBuffer(statistics_, u32(3 * slots * half_q * float_bytes));
+    scratch_.init(pipe_, u32(slab_));
+    results_.init(pipe_, addresses, tiling, first_row_);
   }
 
-  // The update of step s waits for the cube; the softmax of step s + 1 comes first.
+  // Two steps deep: the softmax of the next tile comes before the update by this tile's P V, which
+  // the cube multiplies in the meantime.
   __aicore__ inline void process() {
     for (int64_t i = tiling_->first_task[group_]; i < tiling_->first_task[group_ + 1]; ++i) {
       const Task task = task_at(*tiling_, i);
-      if (task.key_limit == 0) write_empty(task);
+      if (task.key_limit == 0) results_.write_empty(task);
     }
     Steps steps(*tiling_, group_);
     Step step;
-    Step before;
-    bool any = false;
-    while (steps.next(step)) {
-      softmax(step);
-      if (any) update(before);
-      before = step;
-      any = true;
+    Step following;
+    bool more = steps.next(step);
+    if (more) softmax(step);
+    while (more) {
+      more = steps.next(following);
+      if (more) softmax(following);
+      update(step);
+      if (step.is_last()) results_.write(step.task, running(step), scratch_);
+      step = following;
     }
-    if (any) update(before);
   }
 
  private:
-  // P = exp(scale S - m), and m, l, alpha.
+  // P = exp(scale S - m) of one tile; m, l and alpha.
   __aicore__ inline void softmax(const Step& step) {
     CrossCoreWaitFlag(scores_ready);
     const int64_t rows = padded_rows(step.task);
-    const uint32_t slot = step.slot();
-    if (step.is_first()) forget(step);
-    const bool is_cut = visible_keys(*tiling_, first_query(step.task)) < step.key + step.keys;
+    const bool is_masked = rows > 0 && columns_seen(step) < step.keys;
     LocalTensor<uint8_t> bits;
-    if (is_cut && rows > 0) bits = load_bits(step, rows);
+    if (is_masked) bits = load_bits(step, rows);
+    if (step.is_first()) forget(running(step));
 
     for (int64_t row = 0; row < rows; row += slab_) {
       const uint32_t n = u32(min_of(slab_, rows - row));
-      const uint32_t count = n * u32(block_k);
-      const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
-
-      LocalTensor<float> s = scores_.template AllocTensor<float>();
-      DataCopy(s, workspace_.scores[slot][place], count);
-      scores_.EnQue(s);
-      s = scores_.template DeQue<float>();
-
-      Muls(s, s, tiling_->scale, count);
+      LocalTensor<float> s = load_scores(step, row, n);  // (n, block_k)
+      Muls(s, s, tiling_->scale, n * u32(block_k));
       PipeBarrier<PIPE_V>();
-      if (is_cut) hide(s, bits[u32(row * staircase_row_bytes)], n);
+      if (is_masked) hide(s, bits[u32(row * staircase_row_bytes)], n);
       if (step.keys < block_k) hide_tail(s, u32(step.keys), n);
 
-      const LocalTensor<float> m = running_max(step)[u32(row)];
-      const LocalTensor<float> l = running_sum(step)[u32(row)];
+      const LocalTensor<float> m = running(step).m[u32(row)];
+      const LocalTensor<float> l = running(step).l[u32(row)];
       const LocalTensor<float> alpha = correction(step)[u32(row)];
-      const LocalTensor<float> in_tile = slab_scratch_.per_row();
-      slab_scratch_.row_max(in_tile, s, n);
-      Max(in_tile, in_tile, m, n);
+      raise_max(m, alpha, s, n);
+      scratch_.subtract_rows(s, m, n);
+      Exp(s, s, n * u32(block_k));  // 0 where hidden
       PipeBarrier<PIPE_V>();
-      Sub(alpha, m, in_tile, n);  // m_old - m_new
-      PipeBarrier<PIPE_V>();
-      Exp(alpha, alpha, n);  // 0 for the first tile that the row sees
-      Max(m, m, in_tile, n);
-      PipeBarrier<PIPE_V>();
-
-      slab_scratch_.subtract_rows(s, m, n);
-      Exp(s, s, count);
-      PipeBarrier<PIPE_V>();
-
-      slab_scratch_.row_sum(in_tile, s, n);
-      Mul(l, l, alpha, n);
-      PipeBarrier<PIPE_V>();
-      Add(l, l, in_tile, n);
-
-      LocalTensor<T> p = weights_.template AllocTensor<T>();
-      Cast(p, s, RoundMode::CAST_RINT, count);
-      scores_.FreeTensor(s);
-      weights_.EnQue(p);
-      p = weights_.template DeQue<T>();
-      DataCopy(workspace_.weights[slot][place], p, count);
-      weights_.FreeTensor(p);
-      PipeBarrier<PIPE_V>();
+      add_sum(l, alpha, s, n);
+      store_weights(step, row, s, n);
     }
-    if (is_cut && rows > 0) bits_.FreeTensor(bits);
+    if (is_masked) bits_.FreeTensor(bits);
     // Without rows nothing above ties what was read of earlier slots to this flag.
     if (rows == 0) PipeBarrier<PIPE_ALL>();
     CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);
   }
 
-  // acc = alpha acc + P V; after the last tile out = acc / l.
+  // acc = alpha acc + P V.
   __aicore__ inline void update(const Step& step) {
     CrossCoreWaitFlag(partial_ready);
     const int64_t rows = padded_rows(step.task);
     for (int64_t row = 0; row < rows; row += slab_) {
       const uint32_t n = u32(min_of(slab_, rows - row));
-      const uint64_t place = static_cast<uint64_t>((first_row_ + row) * pitch_);
-      LocalTensor<float> pv = partial_.template AllocTensor<float>();
-      DataCopy(pv, workspace_.partial[step.slot()][place], n * pitch_);
-      partial_.EnQue(pv);
-      pv = partial_.template DeQue<float>();
-
-      const LocalTensor<float> acc = acc_.template Get<float>()[u32(row) * pitch_];
+      LocalTensor<float> pv = load_partial(step, row, n);  // (n, pitch)
+      const LocalTensor<float> acc = running(step).acc[u32(row) * pitch_];
       if (step.is_first()) {
         Adds(acc, pv, 0.0f, n * pitch_);  // nothing to correct yet
       } else {
-        slab_scratch_.multiply_rows(acc, correction(step)[u32(row)], n, pitch_);
+        scratch_.multiply_rows(acc, correction(step)[u32(row)], n, pitch_);
         Add(acc, acc, pv, n * pitch_);
       }
       PipeBarrier<PIPE_V>();
       partial_.FreeTensor(pv);
     }
-    if (step.is_last() && rows > 0) finish(step);
   }
-
-  // --- The start and the end of a task ---
 
   // m is not -inf but a finite number below any score: a row that sees no key has
   // exp(m_old - m_new) = 1 and exp(hidden - m) = 0 instead of NaN, and stays recognisable by l = 0.
-  __aicore__ inline void forget(const Step& step) {
-    Duplicate(running_max(step), lowest_max, u32(half_q));
-    Duplicate(running_sum(step), 0.0f, u32(half_q));
+  __aicore__ inline void forget(const RunningRows& rows) {
+    Duplicate(rows.m, lowest_max, u32(half_q));
+    Duplicate(rows.l, 0.0f, u32(half_q));
     PipeBarrier<PIPE_V>();
   }
 
-  __aicore__ inline void finish(const Step& step) {
-    const LocalTensor<float> m = running_max(step);
-    const LocalTensor<float> l = running_sum(step);
-    const LocalTensor<float> divisor = statistic(6);
-    const LocalTensor<uint8_t> alive = alive_.template Get<uint8_t>();
-    CompareScalar(alive, l, 0.0f, CMPMODE::GT, u32(half_q));
-    Maxs(divisor, l, smallest_sum, u32(half_q));  // a row without keys: 0 / smallest_sum = 0
+  // m_new = max(m, row maxima of s); alpha = exp(m - m_new).
+  __aicore__ inline void raise_max(const LocalTensor<float>& m, const LocalTensor<float>& alpha,
+                                   const LocalTensor<float>& s, uint32_t n) {
+    const LocalTensor<float> m_new = scratch_.per_row();
+    scratch_.row_max(m_new, s, n);
+    Max(m_new, m_new, m, n);
     PipeBarrier<PIPE_V>();
-
-    LocalTensor<float> results = row_results_.template AllocTensor<float>();
-    const LocalTensor<float> lse = results;
-    const LocalTensor<float> highest = results[u32(half_q)];
-    const LocalTensor<float> sum = results[u32(2 * half_q)];
-    Ln(lse, divisor, u32(half_q));
-    Adds(sum, l, 0.0f, u32(half_q));
-    Select(highest, alive, m, minus_infinity, SELMODE::VSEL_TENSOR_SCALAR_MODE, u32(half_q));
+    Sub(alpha, m, m_new, n);
     PipeBarrier<PIPE_V>();
-    Add(lse, lse, m, u32(half_q));
+    Exp(alpha, alpha, n);  // 0 for the first tile in which the row sees a key
+    Max(m, m, m_new, n);
     PipeBarrier<PIPE_V>();
-    Select(lse, alive, lse, minus_infinity, SELMODE::VSEL_TENSOR_SCALAR_MODE, u32(half_q));
-    store_row_results(results, step.task);
-
-    const int64_t rows = true_rows(step.task);
-    for (int64_t row = 0; row < rows; row += slab_) {
-      const uint32_t n = u32(round_up(min_of(slab_, rows - row), fractal));
-      const LocalTensor<float> acc = acc_.template Get<float>()[u32(row) * pitch_];
-      slab_scratch_.divide_rows(acc, divisor[u32(row)], n, pitch_);
-      LocalTensor<T> out = results_.template AllocTensor<T>();
-      Cast(out, acc, RoundMode::CAST_RINT, n * pitch_);
-      PipeBarrier<PIPE_V>();
-      store_out(out, step.task, row, min_of(slab_, rows - row));
-    }
   }
 
-  // No query of this task sees a key: the AIC skips it.
-  __aicore__ inline void write_empty(const Task& task) {
-    const int64_t rows = true_rows(task);
-    if (rows == 0) return;
-    LocalTensor<float> results = row_results_.template AllocTensor<float>();
-    Duplicate(results, minus_infinity, u32(2 * half_q));     // lse, softmax_max
-    Duplicate(results[u32(2 * half_q)], 0.0f, u32(half_q));  // softmax_sum
-    store_row_results(results, task);
-    for (int64_t row = 0; row < rows; row += slab_) {
-      LocalTensor<T> out = results_.template AllocTensor<T>();
-      Duplicate(out.template ReinterpretCast<int16_t>(), int16_t{0}, u32(slab_) * pitch_);
-      store_out(out, task, row, min_of(slab_, rows - row));
-    }
+  // l = alpha l + row sums of p, which are not rounded yet.
+  __aicore__ inline void add_sum(const LocalTensor<float>& l, const LocalTensor<float>& alpha,
+                                 const LocalTensor<float>& p, uint32_t n) {
+    const LocalTensor<float> in_tile = scratch_.per_row();
+    scratch_.row_sum(in_tile, p, n);
+    Mul(l, l, alpha, n);
+    PipeBarrier<PIPE_V>();
+    Add(l, l, in_tile, n);
+    PipeBarrier<PIPE_V>();
   }
 
-  // --- Between GM and UB ---
+  // --- Between the workspace and UB ---
 
-  // 64 consecutive rows of the staircase are the mask of this tile: row r sees its first
-  // visible_keys(first_query + r) - key columns.
+  __aicore__ inline LocalTensor<float> load_scores(const Step& step, int64_t row, uint32_t n) {
+    const LocalTensor<float> s = scores_.template AllocTensor<float>();
+    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
+    DataCopy(s, workspace_.scores[step.slot()][place], n * u32(block_k));
+    scores_.EnQue(s);
+    return scores_.template DeQue<float>();
+  }
+
+  __aicore__ inline void store_weights(const Step& step, int64_t row, LocalTensor<float>& s,
+                                       uint32_t n) {
+    LocalTensor<T> p = weights_.template AllocTensor<T>();
+    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
+    scores_.FreeTensor(s);
+    weights_.EnQue(p);
+    p = weights_.template DeQue<T>();
+    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
+    DataCopy(workspace_.weights[step.slot()][place], p, n * u32(block_k));
+    weights_.FreeTensor(p);
+  }
+
+  __aicore__ inline LocalTensor<float> load_partial(const Step& step, int64_t row, uint32_t n) {
+    const LocalTensor<float> pv = partial_.template AllocTensor<float>();
+    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * pitch_);
+    DataCopy(pv, workspace_.partial[step.slot()][place], n * pitch_);
+    partial_.EnQue(pv);
+    return partial_.template DeQue<float>();
+  }
+
+  // The mask of this tile, (rows, block_k) bits: consecutive rows of the staircase.
   __aicore__ inline LocalTensor<uint8_t> load_bits(const Step& step, int64_t rows) {
-    const int64_t columns = visible_keys(*tiling_, first_query(step.task)) - step.key;
-    const int64_t row = min_of(max_of(block_k + columns, 0), staircase_rows - half_q);
-    LocalTensor<uint8_t> bits = bits_.template AllocTensor<uint8_t>();
+    const int64_t steps_row = block_k + columns_seen(step);
+    const int64_t row = min_of(max_of(steps_row, 0), staircase_rows - half_q);
+    const LocalTensor<uint8_t> bits = bits_.template AllocTensor<uint8_t>();
     DataCopy(bits, staircase_[static_cast<uint64_t>(row * staircase_row_bytes)],
              u32(rows * staircase_row_bytes));
     bits_.EnQue(bits);
     return bits_.template DeQue<uint8_t>();
   }
 
-  __aicore__ inline void store_row_results(LocalTensor<float>& results, const Task& task) {
-    row_results_.EnQue(results);
-    results = row_results_.template DeQue<float>();
-    const int64_t line = (task.batch * tiling_->heads_q + task.head) * tiling_->seqlen_q;
-    const uint64_t place = static_cast<uint64_t>(line + first_query(task));
-    const DataCopyExtParams copy{1, u32(true_rows(task) * float_bytes), 0, 0, 0};
-    DataCopyPad(lse_[place], results, copy);
-    DataCopyPad(softmax_max_[place], results[u32(half_q)], copy);
-    DataCopyPad(softmax_sum_[place], results[u32(2 * half_q)], copy);
-    row_results_.FreeTensor(results);
-  }
-
-  __aicore__ inline void store_out(LocalTensor<T>& out, const Task& task, int64_t row,
-                                   int64_t rows) {
-    results_.EnQue(out);
-    out = results_.template DeQue<T>();
-    const Strides& to = tiling_->out;
-    const int64_t place =
-        task.batch * to.batch + task.head * to.head + (first_query(task) + row) * to.seqlen;
-    DataCopyExtParams copy;
-    copy.blockCount = u16(rows);
-    copy.blockLen = u32(tiling_->head_dim * value_bytes);
-    copy.srcStride = 0;
-    copy.dstStride = u32((to.seqlen - tiling_->head_dim) * value_bytes);
-    DataCopyPad(out_[static_cast<uint64_t>(place)], out, copy);
-    results_.FreeTensor(out);
-  }
-
   // --- Rows ---
 
-  __aicore__ inline int64_t first_query(const Task& task) const { return task.row + first_row_; }
-  // Of a task, those of this core: real ones, and with those that the cube added to make 16.
-  __aicore__ inline int64_t true_rows(const Task& task) const {
-    return min_of(max_of(task.rows - first_row_, 0), half_q);
+  // How many columns of this tile the first row of this core sees, were there columns on both
+  // sides: each later row sees one more if the mask is causal.
+  __aicore__ inline int64_t columns_seen(const Step& step) const {
+    return visible_keys(*tiling_, step.task.row + first_row_) - step.key;
   }
+  // Rows of this core, with those that the cube added to make 16.
   __aicore__ inline int64_t padded_rows(const Task& task) const {
-    return round_up(true_rows(task), fractal);
+    return round_up(half_rows(task, first_row_), fractal);
   }
-  // m and l of this task while those of the task before are still in use; alpha of this step.
-  __aicore__ inline LocalTensor<float> running_max(const Step& s) {
-    return statistic(s.task_slot());
+  // m and l of a task are begun while those of the task before are still in use.
+  __aicore__ inline RunningRows running(const Step& step) {
+    const LocalTensor<float> all = statistics_.Get<float>();
+    return RunningRows{all[step.task_slot() * u32(half_q)],
+                       all[(u32(slots) + step.task_slot()) * u32(half_q)], acc_.Get<float>()};
   }
-  __aicore__ inline LocalTensor<float> running_sum(const Step& s) {
-    return statistic(2 + s.task_slot());
-  }
-  __aicore__ inline LocalTensor<float> correction(const Step& s) { return statistic(4 + s.slot()); }
-  __aicore__ inline LocalTensor<float> statistic(uint32_t index) {
-    return statistics_.template Get<float>()[index * u32(half_q)];
+  __aicore__ inline LocalTensor<float> correction(const Step& step) {
+    return statistics_.Get<float>()[(2 * u32(slots) + step.slot()) * u32(half_q)];
   }
 
   const ForwardTiling* tiling_ = nullptr;
@@ -276,22 +208,16 @@ class VectorCore {
   int64_t slab_ = 0;
   uint32_t pitch_ = 0;  // head_dim, rounded up to 16
   Workspace<T> workspace_;
-  GlobalTensor<T> out_;
-  GlobalTensor<float> lse_;
-  GlobalTensor<float> softmax_max_;
-  GlobalTensor<float> softmax_sum_;
   GlobalTensor<uint8_t> staircase_;
   TPipe pipe_;
-  TQue<TPosition::VECIN, 1> scores_;        // 2 x (slab, block_k) fp32
-  TQue<TPosition::VECIN, 1> partial_;       // 2 x (slab, pitch) fp32
-  TQue<TPosition::VECIN, 1> bits_;          // 2 x (half_q, block_k / 8)
-  TQue<TPosition::VECOUT, 1> weights_;      // 2 x (slab, block_k)
-  TQue<TPosition::VECOUT, 1> results_;      // 2 x (slab, pitch)
-  TQue<TPosition::VECOUT, 1> row_results_;  // 2 x (3, half_q): lse, softmax_max, softmax_sum
-  TBuf<TPosition::VECCALC> acc_;            // (half_q, pitch) fp32
-  TBuf<TPosition::VECCALC> statistics_;     // (7, half_q) fp32
-  TBuf<TPosition::VECCALC> alive_;          // (half_q) bits
-  SlabScratch slab_scratch_;
+  TQue<TPosition::VECIN, 1> scores_;     // 2 x (slab, block_k) fp32
+  TQue<TPosition::VECOUT, 1> weights_;   // 2 x (slab, block_k)
+  TQue<TPosition::VECIN, 1> partial_;    // 2 x (slab, pitch) fp32
+  TQue<TPosition::VECIN, 1> bits_;       // 2 x (half_q, block_k / 8)
+  TBuf<TPosition::VECCALC> acc_;         // (half_q, pitch) fp32
+  TBuf<TPosition::VECCALC> statistics_;  // m, l, alpha: 2 x (half_q) fp32 of each
+  SlabScratch scratch_;
+  Results<T> results_;
 };
 
 }  // namespace flash
