@@ -13,9 +13,10 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -62,7 +63,11 @@ def compiler() -> tuple[str, ...]:
 
 
 def library(
-    *, kernel: Path = FLASH_ATTENTION, emulator: Path = EMULATOR, options: Sequence[str] = ()
+    *,
+    kernel: Path = FLASH_ATTENTION,
+    emulator: Path = EMULATOR,
+    options: Sequence[str] = (),
+    kernel_options: Sequence[str] = (),
 ) -> Path:
     """The shared library of the emulator and the kernel in these folders, compiled if need be.
 
@@ -71,6 +76,7 @@ def library(
     kernel, emulator : folders of .cpp and .h files
         The kernel's sources may include "abi.h", and the emulator's headers as if they were CANN's.
     options : further options of the compiler, after FLAGS
+    kernel_options : the same, for the kernel's sources alone
 
     Raises
     ------
@@ -82,33 +88,41 @@ def library(
     command = compiler()
     version = _version(command)
     flags = (*FLAGS, *options)
-    salt = "\0".join((version, *flags))
     folder = build_folder()
-    abi = _digest([PACKAGE / "abi.h"])
+    includes = tuple(f"-I{place}" for place in (kernel, emulator, PACKAGE))
     headers = _digest(emulator.glob("*.h"))
-    seen_by_kernel = headers + abi + _digest(kernel.glob("*.h"))
-    parts = [
-        *((source, headers) for source in sorted(emulator.glob("*.cpp"))),
-        *((source, seen_by_kernel) for source in sorted(kernel.glob("*.cpp"))),
+    seen_by_kernel = headers + _digest([PACKAGE / "abi.h"]) + _digest(kernel.glob("*.h"))
+    objects = [
+        *(_object(source, headers, flags) for source in sorted(emulator.glob("*.cpp"))),
+        *(
+            _object(source, seen_by_kernel, (*flags, *kernel_options))
+            for source in sorted(kernel.glob("*.cpp"))
+        ),
     ]
-    includes = [f"-I{place}" for place in (kernel, emulator, PACKAGE)]
-
-    def compile_one(part: tuple[Path, str]) -> Path:
-        source, seen = part
-        target = folder / f"{_key(salt, seen, _digest([source]))}.o"
-        return _make(
-            target, lambda to: [*command, *flags, *includes, "-c", str(source), "-o", str(to)]
-        )
-
-    linked = _key("library", salt, *(seen + _digest([source]) for source, seen in parts))
-    target = folder / f"{linked}.so"
+    target = folder / f"{_key('library', version, *(one.content for one in objects))}.so"
     if target.exists():
         return target
+
+    def compile_one(one: _Object) -> Path:
+        call = [*command, *one.flags, *includes, "-c", str(one.source)]
+        return _make(folder / f"{_key(version, one.content)}.o", call)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_one, parts))
-    return _make(
-        target, lambda to: [*command, *flags, "-shared", *map(str, objects), "-o", str(to)]
-    )
+        compiled = list(pool.map(compile_one, objects))
+    return _make(target, [*command, *flags, "-shared", *map(str, compiled)])
+
+
+@dataclass(frozen=True)
+class _Object:
+    """A source, its flags, and the digest of everything that decides what it becomes."""
+
+    source: Path
+    flags: tuple[str, ...]
+    content: str
+
+
+def _object(source: Path, headers: str, flags: tuple[str, ...]) -> _Object:
+    return _Object(source, flags, _key(headers, _digest([source]), *flags))
 
 
 def build_folder() -> Path:
@@ -160,7 +174,7 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:KEY_LENGTH]
 
 
-def _make(target: Path, command: Callable[[Path], list[str]]) -> Path:
+def _make(target: Path, command: Sequence[str]) -> Path:
     """Run a command that writes `target`, unless it is there; processes wait for each other."""
     if target.exists():
         return target
@@ -169,7 +183,7 @@ def _make(target: Path, command: Callable[[Path], list[str]]) -> Path:
         if not target.exists():
             partial = target.with_suffix(f".{os.getpid()}{target.suffix}")
             try:
-                _run(command(partial))
+                _run([*command, "-o", str(partial)])
                 partial.rename(target)  # whoever sees it sees all of it
             finally:
                 partial.unlink(missing_ok=True)
