@@ -97,7 +97,7 @@ class TQue {
     return LocalTensor<T>(core.framework.dequeue(core, queue_, site));
   }
   template <typename T>
-  void FreeTensor(const LocalTensor<T>& tensor, Site site = Site()) {
+  void FreeTensor(LocalTensor<T>& tensor, Site site = Site()) {
     emulator::Core& core = emulator::this_core();
     core.framework.release(core, queue_, tensor.place(), site);
   }

@@ -53,7 +53,7 @@ Report with_queue(const std::function<void(In&, const GlobalTensor<float>&, TPip
 
 const Test states("tensors_of_a_queue_have_states", [] {
   expect_error(with_queue([](In& q, const auto&, TPipe&) {
-                 const auto t = q.AllocTensor<float>();
+                 auto t = q.AllocTensor<float>();
                  q.FreeTensor(t);
                  q.FreeTensor(t);
                }),
@@ -63,13 +63,13 @@ const Test states("tensors_of_a_queue_have_states", [] {
   expect_error(with_queue([](In& q, const auto&, TPipe&) { q.DeQue<float>(); }),
                {"DeQue", "empty"});
   expect_error(with_queue([](In& q, const auto&, TPipe&) {
-                 const auto t = q.AllocTensor<float>();
+                 auto t = q.AllocTensor<float>();
                  q.EnQue(t);
                  q.EnQue(t);
                }),
                {"EnQue", "in the queue already"});
   expect_error(with_queue([](In& q, const auto&, TPipe&) {
-                 const auto t = q.AllocTensor<float>();
+                 auto t = q.AllocTensor<float>();
                  q.EnQue(t);
                  q.FreeTensor(t);
                }),
@@ -86,7 +86,8 @@ const Test states("tensors_of_a_queue_have_states", [] {
   expect_error(with_queue([](In& q, const auto&, TPipe& pipe) {
                  In other;
                  pipe.InitBuffer(other, 1, 64);
-                 other.FreeTensor(q.AllocTensor<float>());
+                 auto foreign = q.AllocTensor<float>();
+                 other.FreeTensor(foreign);
                }),
                {"FreeTensor", "does not belong"});
 });
@@ -109,7 +110,7 @@ const Test held("eight_tensors_of_a_position_are_held_at_most", [] {
 
 const Test freed("a_freed_tensor_may_not_be_used", [] {
   expect_error(with_queue([](In& q, const auto& from, TPipe&) {
-                 const auto t = q.AllocTensor<float>();
+                 auto t = q.AllocTensor<float>();
                  q.FreeTensor(t);
                  DataCopy(t, from, 16);
                }),
