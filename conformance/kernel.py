@@ -174,11 +174,13 @@ def load(spec: str) -> Subject:
     module = _load_file(spec, Path(source)) if is_file else _load_module(spec, source)
     function = module
     for part in attribute.split("."):
-        if not hasattr(function, part):
-            raise UsageError(
-                f"kernel {spec!r}: {source} has no attribute {part!r}: {_near(part, function)}"
-            )
-        function = getattr(function, part)
+        try:
+            function = getattr(function, part)
+        except AttributeError as error:
+            why = f"{source} has no attribute {part!r}: {_near(part, function)}"
+            if hasattr(function, "__getattr__"):
+                why = str(error)  # a module that makes its kernels knows what is missing
+            raise UsageError(f"kernel {spec!r}: {why}") from None
     if isinstance(function, type) or not callable(function):
         kind = f"the class {attribute}" if isinstance(function, type) else f"{function!r:.40}"
         raise UsageError(f"kernel {spec!r} is {kind}: give a function Problem -> Result")

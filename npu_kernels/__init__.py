@@ -1,7 +1,12 @@
 """The kernels by name: ``--kernel npu_kernels:sdpa``.
 
-Read in this order: torch_sdpa, dispatch, contracts, flash_on_cpu.
+Read in this order: ascend_c, bits, binding, abi.h, build, knobs; then flash_attention/ and
+emulator/. For torch: torch_sdpa, dispatch, contracts, flash_on_cpu.
 
+ascend
+    Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.
+emulated
+    The same on the emulator, whatever there is.
 sdpa
     torch's scaled_dot_product_attention as it dispatches.
 sdpa_math, sdpa_flash
@@ -9,24 +14,38 @@ sdpa_math, sdpa_flash
 sdpa_efficient, sdpa_cudnn
     Its other backends, on a machine with CUDA.
 
-Each runs on the GPU where there is one, and its name says where. Nothing imports torch before a
-kernel is asked for.
+Those of torch run on the GPU where there is one, and their names say where. Nothing imports torch
+or compiles anything before a kernel is asked for.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-KERNELS = ("sdpa", "sdpa_math", "sdpa_flash")
+ASCEND_KERNELS = ("ascend", "emulated")
+TORCH_KERNELS = ("sdpa", "sdpa_math", "sdpa_flash")
+KERNELS = (*TORCH_KERNELS, *ASCEND_KERNELS)
 CUDA_KERNELS = ("sdpa_efficient", "sdpa_cudnn")
 
 
 def __getattr__(name: str) -> Any:
     if name not in (*KERNELS, *CUDA_KERNELS):
         raise AttributeError(f"npu_kernels has no {name}: its kernels are {', '.join(KERNELS)}")
+    if name in ASCEND_KERNELS:
+        return _ascend(name)
     from npu_kernels.torch_sdpa import kernel
 
     return kernel(name)
+
+
+def _ascend(name: str) -> Any:
+    from npu_kernels.ascend_c import kernel
+    from npu_kernels.build import Unavailable
+
+    try:
+        return kernel(name)
+    except Unavailable as missing:
+        raise AttributeError(f"{name}: {missing}") from None
 
 
 def __dir__() -> list[str]:

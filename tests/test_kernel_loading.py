@@ -100,6 +100,7 @@ UNKNOWN = {
     "{folder}/text.txt:exact": "is no Python file: give one that ends in .py",
     "{folder}/qqqqqqqq.py:exact": "there is some_kernels.py",
     "numpy.zzzzzzzz:exact": "check the spelling",
+    "npu_kernels:ascent": "npu_kernels has no ascent: its kernels are sdpa",
 }
 
 

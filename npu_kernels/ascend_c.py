@@ -1,0 +1,119 @@
+"""Our Ascend C kernel as a function of a Problem: on the emulator, or later on a device."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass, field
+from functools import cache
+
+from npu_kernels import binding, build
+from npu_kernels.bits import decode, encode
+from npu_kernels.knobs import Knobs, from_environment
+from reference.contract import Contract
+from reference.problem import Problem, Result, Unsupported
+
+SUPPORTS = (
+    *("fp16", "bf16", "causal", "scale", "gqa", "mqa", "cross_length"),
+    *("dead_rows", "empty", "strided"),
+)
+MOST_HEAD_DIM = 256
+BLOCK_K = 128  # keys of one tile
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AscendKernel:
+    """The kernel in a library; calling it on a Problem gives a Result.
+
+    Attributes
+    ----------
+    name : str
+        Says where it runs, and the knobs that are turned.
+    library : a library that `binding.load` gave
+    knobs : Knobs
+    digest : str
+        Which sources were compiled.
+    """
+
+    name: str
+    library: ctypes.CDLL
+    knobs: Knobs = field(default_factory=Knobs)
+    digest: str
+
+    def __call__(self, problem: Problem) -> Result:
+        """Run the forward.
+
+        Raises
+        ------
+        Unsupported
+            If the problem is beyond this kernel.
+        CheckFailed
+            If the emulator refuses what the kernel does.
+        """
+        launch = self.launch(problem)
+        return Result(
+            out=decode(launch.out, problem.format),
+            lse=launch.lse,
+            softmax_max=launch.softmax_max,
+            softmax_sum=launch.softmax_sum,
+        )
+
+    def launch(self, problem: Problem) -> binding.Launch:
+        """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
+        problem.require_only(*SUPPORTS)
+        if problem.head_dim > MOST_HEAD_DIM:
+            raise Unsupported(f"head_dim {problem.head_dim} > {MOST_HEAD_DIM}")
+        try:
+            return binding.flash_forward(
+                self.library,
+                *(encode(tensor, problem.format) for tensor in (problem.q, problem.k, problem.v)),
+                format=problem.format,
+                scale=problem.scale,
+                causal="causal" in problem.features,
+                knobs=self.knobs,
+            )
+        except binding.Declined as error:
+            raise Unsupported(str(error)) from None
+
+    def contract(self, problem: Problem) -> Contract:
+        """Weights are cast by CAST_RINT to the problem's format; the sum is of unrounded ones.
+
+        Sums run over the keys of a tile and then over tiles, in any order and with truncation,
+        since the order on the silicon is unpublished. Exp rounds once (half an ulp is one unit
+        roundoff), and is then off by as many ulps as its knob says.
+        """
+        keys = problem.max_seqlen_k
+        return Contract(
+            h=min(keys, BLOCK_K) + -(-keys // BLOCK_K),
+            exp_ulps=1.0 + 2.0 * self.knobs.exp,
+            rounding="even",
+        )
+
+
+def kernel(name: str) -> AscendKernel:
+    """The kernel "emulated", or "ascend": on the device if there is one, else emulated.
+
+    Raises
+    ------
+    Unavailable
+        If something that it needs is missing; the text says what to do.
+    BuildError
+        If the compiler refuses its sources.
+    """
+    if name == "ascend" and os.environ.get("NPU_REQUIRE_DEVICE", "0") != "0":
+        raise build.Unavailable(
+            "NPU_REQUIRE_DEVICE is set, and there is no build for a device yet: "
+            "unset it to run on the emulator"
+        )
+    return _emulated(name, from_environment())
+
+
+@cache
+def _emulated(name: str, knobs: Knobs) -> AscendKernel:
+    words = ("emulated", *knobs.words()) if name == "ascend" else knobs.words()
+    return AscendKernel(
+        name=f"{name}[{','.join(words)}]" if words else name,
+        library=binding.load(build.library()),
+        knobs=knobs,
+        digest=build.digest(build.PACKAGE, build.EMULATOR, build.FLASH_ATTENTION),
+    )

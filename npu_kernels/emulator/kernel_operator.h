@@ -1,0 +1,8 @@
+// Ascend C on a machine without CANN: the calls that our kernels use, and no others.
+//
+// Written from the documented semantics. Read chip.h, then the calls from the bottom up: tensor.h,
+// pipe_queue.h, sync.h, data_copy.h, cube.h, vector*.h. docs/emulator.md says what is checked.
+#pragma once
+
+#include "cube.h"
+#include "vector_reduce.h"

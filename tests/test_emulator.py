@@ -1,0 +1,47 @@
+"""The emulator, instruction by instruction: each micro-test in C++ is one test here."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import emulator_build
+import pytest
+
+DECLARATION = re.compile(r'^const Test \w+\(\s*"(\w+)"', re.MULTILINE)
+NAMES = [
+    name
+    for source in sorted(emulator_build.MICRO_TESTS.glob("test_*.cpp"))
+    for name in DECLARATION.findall(source.read_text())
+]
+
+pytestmark = pytest.mark.skipif(emulator_build.compiler() is None, reason="no C++17 compiler")
+
+
+def run(program: Path, *names: str) -> str:
+    done = subprocess.run([program, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def program(pytestconfig: pytest.Config) -> Path:
+    cache = pytestconfig.cache
+    assert cache is not None
+    return emulator_build.build(Path(cache.mkdir("emulator")), emulator_build.OPTIMISED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_instruction(program: Path, name: str) -> None:
+    run(program, name)
+
+
+def test_every_micro_test_is_listed(program: Path) -> None:
+    assert run(program).endswith(f"{len(NAMES)} tests, 0 failed\n")
+
+
+def test_sanitizers_find_nothing(pytestconfig: pytest.Config) -> None:
+    cache = pytestconfig.cache
+    assert cache is not None
+    run(emulator_build.build(Path(cache.mkdir("emulator")), emulator_build.SANITIZED))
