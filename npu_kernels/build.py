@@ -1,7 +1,8 @@
 """Compiles the C++ sources on first use, once per content, into a library for ctypes.
 
-Objects and libraries are named by the sha256 of what they are made of: sources, headers, flags and
-the compiler's version. Nothing is ever out of date, and the folder can be removed at any time.
+Objects and libraries are named by the sha256 of what they are made of: a source and what it
+includes, flags and the compiler's version. Nothing is ever out of date, and the folder can be
+removed at any time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -33,6 +35,7 @@ STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 """Further options: for our own tests, since a newer compiler may warn of more."""
 
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 KEY_LENGTH = 20  # hexadecimal digits: 80 bits
 
 
@@ -87,15 +90,13 @@ def library(
     """
     command = compiler()
     version = _version(command)
-    flags = (*FLAGS, *options)
     folder = build_folder()
-    includes = tuple(f"-I{place}" for place in (kernel, emulator, PACKAGE))
-    headers = _digest(emulator.glob("*.h"))
-    seen_by_kernel = headers + _digest([PACKAGE / "abi.h"]) + _digest(kernel.glob("*.h"))
+    flags = (*FLAGS, *options)
+    places = (kernel, emulator, PACKAGE)
     objects = [
-        *(_object(source, headers, flags) for source in sorted(emulator.glob("*.cpp"))),
+        *(_object(source, places, flags) for source in sorted(emulator.glob("*.cpp"))),
         *(
-            _object(source, seen_by_kernel, (*flags, *kernel_options))
+            _object(source, places, (*flags, *kernel_options))
             for source in sorted(kernel.glob("*.cpp"))
         ),
     ]
@@ -104,6 +105,7 @@ def library(
         return target
 
     def compile_one(one: _Object) -> Path:
+        includes = [f"-I{place}" for place in places]
         call = [*command, *one.flags, *includes, "-c", str(one.source)]
         return _make(folder / f"{_key(version, one.content)}.o", call)
 
@@ -121,8 +123,20 @@ class _Object:
     content: str
 
 
-def _object(source: Path, headers: str, flags: tuple[str, ...]) -> _Object:
-    return _Object(source, flags, _key(headers, _digest([source]), *flags))
+def _object(source: Path, places: Sequence[Path], flags: tuple[str, ...]) -> _Object:
+    return _Object(source, flags, _key(_digest(_read_by(source, places)), *flags))
+
+
+def _read_by(source: Path, places: Sequence[Path]) -> list[Path]:
+    """The source, and what it includes in quotes; the rest comes with the compiler."""
+    found = [source]
+    for file in found:  # which grows meanwhile
+        for name in INCLUDE.findall(file.read_text()):
+            candidates = (folder / name for folder in (file.parent, *places))
+            header = next((one.resolve() for one in candidates if one.is_file()), None)
+            if header is not None and header not in found:
+                found.append(header)
+    return found
 
 
 def build_folder() -> Path:
@@ -146,7 +160,7 @@ def build_folder() -> Path:
 
 def digest(*folders: Path) -> str:
     """Hexadecimal sha256 of the C++ sources in these folders."""
-    return _digest(file for folder in folders for file in folder.glob("*.[ch]*"))
+    return _digest(file for folder in folders for file in sorted(folder.glob("*.[ch]*")))
 
 
 def _writable(folder: Path) -> Path | None:
@@ -164,7 +178,7 @@ def _version(command: Sequence[str]) -> str:
 
 def _digest(files: Iterable[Path]) -> str:
     hashed = hashlib.sha256()
-    for file in sorted(files):
+    for file in files:
         content = file.read_bytes()
         hashed.update(f"{file.name}\0{len(content)}\0".encode() + content)
     return hashed.hexdigest()

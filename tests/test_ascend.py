@@ -243,30 +243,6 @@ def test_a_device_that_is_insisted_on_does_not_concern_the_emulator(monkeypatch)
     assert npu_kernels.emulated.name == "emulated"
 
 
-SANITIZED_RUN = """
-import numpy as np
-from npu_kernels import ascend_c, build
-from npu_kernels.knobs import Knobs
-from reference.formats import FORMATS
-from reference.mask import Mask
-from reference.problem import Problem
-
-library = binding.load(build.library(options=(*build.STRICT, *build.SANITIZED)))
-for fast, format, (seqlen_q, seqlen_k, head_dim) in (
-    (False, "fp16", (1, 1, 1)), (False, "bf16", (129, 200, 72)), (True, "fp16", (65, 257, 200)),
-    (False, "fp16", (200, 100, 136)),
-):
-    shapes = ((2, seqlen_q, 2, head_dim), (2, seqlen_k, 1, head_dim), (2, seqlen_k, 1, head_dim))
-    q, k, v = (np.ones(shape, np.float32) for shape in shapes)
-    mask = Mask(window=(None, 0))
-    problem = Problem(q=q, k=k, v=v, format=FORMATS[format], mask=mask)
-    kernel = ascend_c.AscendKernel(
-        name="sanitized", library=library, digest="", knobs=Knobs(fast=fast, cores=2)
-    )
-    assert set(np.unique(kernel(problem).out)) <= {0, 1}
-"""
-
-
 def test_sanitizers_find_nothing_in_emulator_and_kernel():
     """The interpreter itself is not instrumented: it needs the library of the sanitizers first."""
     runtime = subprocess.run(
@@ -277,7 +253,7 @@ def test_sanitizers_find_nothing_in_emulator_and_kernel():
     ).stdout.strip()
     preloaded = {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", SANITIZED_RUN],
+        [sys.executable, str(ROOT / "tests" / "sanitized_run.py")],
         env=os.environ | preloaded,
         capture_output=True,
         text=True,

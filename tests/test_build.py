@@ -18,8 +18,10 @@ SOURCES = {
     "abi.h": "int chosen();\n",
     "emulator/number.h": "constexpr int number = 42;\n",
     "emulator/number.cpp": '#include "number.h"\nint given() { return number; }\n',
-    "kernel/answer.h": "constexpr int sign = -1;\n",
-    "kernel/answer.cpp": '#include "abi.h"\n#include "answer.h"\nint given();\n'
+    "kernel/answer.h": '#include "sign.h"\n#include "../abi.h"\n',
+    "kernel/sign.h": "#pragma once\nconstexpr int sign = -1;\n",
+    "kernel/unused.h": "#include <no/such/file>\n",
+    "kernel/answer.cpp": '#include "answer.h"\nint given();\n'
     'extern "C" int answer() { return sign * given(); }\n',
 }
 
@@ -67,10 +69,10 @@ def test_a_library_is_compiled_once(sources, commands):
 @pytest.mark.parametrize(
     ("file", "old", "new", "again"),
     [
-        ("kernel/answer.h", "-1", "+1", ["answer.cpp"]),
+        ("kernel/sign.h", "-1", "+1", ["answer.cpp"]),
         ("abi.h", "int", "long", ["answer.cpp"]),
         ("emulator/number.cpp", "return ", "return 1 + ", ["number.cpp"]),
-        ("emulator/number.h", "42", "43", ["answer.cpp", "number.cpp"]),
+        ("emulator/number.h", "42", "43", ["number.cpp"]),
     ],
 )
 def test_a_change_compiles_again_what_may_see_it(sources, commands, file, old, new, again):
@@ -81,6 +83,12 @@ def test_a_change_compiles_again_what_may_see_it(sources, commands, file, old, n
     assert library(sources) != first
     assert compiled(commands) == again
     (sources / file).write_text(text)
+    assert library(sources) == first
+
+
+def test_what_nothing_includes_changes_nothing(sources, commands):
+    first = library(sources)
+    (sources / "kernel/unused.h").write_text("another")
     assert library(sources) == first
 
 

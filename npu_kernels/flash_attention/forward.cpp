@@ -1,8 +1,9 @@
 // FlashAttention forward for dav-c220 (Atlas A2, A3): the kernels, one per format.
 //
-// Read steps.h (what is done in which order), cube_core.h (S = Q K^T and P V), vector_core.h
-// (online softmax), workspace.h (how the two meet). FlashAttention-2, algorithm 1, where the matrix
-// products and the softmax run on different cores.
+// FlashAttention-2, algorithm 1, where the matrix products run on one kind of core (AIC) and the
+// softmax on two of another (AIVs). Read tiling.h (tiles, tasks), steps.h (what is done in which
+// order), workspace.h (how the cores meet), cube_core.h (Q K^T and P V), vector_core.h (online
+// softmax), slab.h (its vector instructions), results.h (what is written).
 #include "cube_core.h"
 #include "vector_core.h"
 

@@ -49,6 +49,7 @@ class Results {
       out_rows_.EnQue(out);
       store_out(task, row, min_of(slab_, rows - row));
     }
+    PipeBarrier<PIPE_V>();  // the next task takes acc over
   }
 
   // No query of this task sees a key: the AIC skips it.

@@ -113,7 +113,7 @@ struct ForwardTiling {
   Strides out;
   float scale;
   int32_t causal;
-  int64_t groups;                      // that have work
+  int64_t groups;                      // that have work: as few as finish as soon
   int64_t first_task[max_groups + 1];  // group g does tasks [first_task[g], first_task[g + 1])
 };
 
@@ -140,7 +140,10 @@ __aicore__ inline int64_t visible_keys(const ForwardTiling& t, int64_t query) {
 
 __aicore__ inline Task task_at(const ForwardTiling& t, int64_t index) {
   const int64_t blocks = ceil_div(t.seqlen_q, block_q);
-  const int64_t row = index % blocks * block_q;
+  // The first block, the last, the second, the last but one: under a causal mask short and long
+  // tasks alternate, so that neighbours weigh alike.
+  const int64_t turn = index % blocks;
+  const int64_t row = (turn % 2 == 0 ? turn / 2 : blocks - 1 - turn / 2) * block_q;
   const int64_t rows = min_of(block_q, t.seqlen_q - row);
   const int64_t last_sees = visible_keys(t, row + rows - 1);
   return Task{index / blocks / t.heads_q, index / blocks % t.heads_q, row, rows,

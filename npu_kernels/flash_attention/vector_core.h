@@ -83,8 +83,6 @@ class VectorCore {
       store_weights(step, row, s, n);
     }
     if (is_masked) bits_.FreeTensor(bits);
-    // Without rows nothing above ties what was read of earlier slots to this flag.
-    if (rows == 0) PipeBarrier<PIPE_ALL>();
     CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);
   }
 

@@ -39,6 +39,8 @@ constexpr uint16_t partial_ready = 6;  // AIC: P V is
 //   S(s+2): the AIC has waited for P(s), made from S(s).
 //   P(s+2): the AIVs have waited for S(s+2), which the cube made after P(s) V.
 //   P V(s+2): the AIC has waited for P(s+2), which each AIV made after it had added P V(s) to acc.
+// An AIV without rows in a short block makes nothing, yet sets and waits for every flag: the AIC
+// counts both. Its rows of the slots then stay as they are, too.
 template <typename T>
 struct Workspace {
   GlobalTensor<float> scores[slots];   // (block_q, block_k)
