@@ -135,6 +135,11 @@ def test_without_a_compiler_one_line_says_how_to_get_one(sources, monkeypatch):
         library(sources)
 
 
+def test_the_chosen_compiler_may_have_options(monkeypatch):
+    monkeypatch.setenv("CXX", "env c++ -m64")
+    assert build.compiler() == ("env", "c++", "-m64")
+
+
 def test_a_compiler_that_is_not_there_is_named(sources, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler -m64")
     with pytest.raises(build.Unavailable, match="CXX=no-such-compiler: there is no such command"):
