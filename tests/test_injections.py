@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from injections import INJECTIONS, Injection, faulty
+from injection import Injection, faulty
+from injections import INJECTIONS
 
 import npu_kernels
 from conformance.compare import judge

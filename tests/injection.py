@@ -1,0 +1,70 @@
+"""One fault put into a copy of our kernel's sources, and the kernel compiled from it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.laws import CAUSAL, question
+from npu_kernels import ascend_c, binding, build
+from npu_kernels.knobs import Knobs
+from reference.problem import Problem
+
+SHAPE = {"batch": 1, "heads_q": 1, "heads_k": 1, "seqlen_q": 200, "seqlen_k": 300, "head_dim": 40}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """One fault.
+
+    Attributes
+    ----------
+    file, old, new : str
+        In this source, `old` stands once and becomes `new`.
+    says : tuple of str
+        What the emulator's report holds, or the tensors that the judge rejects.
+    by : "emulator" or "judge"
+        Who must notice.
+    asked : what differs from SHAPE, causal, in fp16
+    format : str
+    """
+
+    file: str
+    old: str
+    new: str
+    says: tuple[str, ...]
+    by: str = "emulator"
+    asked: dict[str, Any] = field(default_factory=dict)
+    format: str = "fp16"
+
+    def problem(self) -> Problem:
+        """What the faulty kernel is asked."""
+        asked = {**SHAPE, "mask": CAUSAL, **self.asked}
+        return question(self.format, **asked).replace(dout=None)
+
+
+def faulty(injection: Injection, folder: Path) -> ascend_c.AscendKernel:
+    """The kernel with this fault, compiled from a copy of its sources in `folder`.
+
+    Raises
+    ------
+    ValueError
+        If the replacement does not apply.
+    """
+    copy = folder / build.FLASH_ATTENTION.name
+    shutil.copytree(build.FLASH_ATTENTION, copy)
+    shutil.copy(build.PACKAGE / "abi.h", folder)
+    file = copy / injection.file
+    text = file.read_text()
+    if (found := text.count(injection.old)) != 1:
+        raise ValueError(
+            f"{injection.file} has {found} times {injection.old!r}: make the injection like the "
+            "source again"
+        )
+    file.write_text(text.replace(injection.old, injection.new))
+    library = binding.load(build.library(kernel=copy, kernel_options=("-O0",)))
+    return ascend_c.AscendKernel(
+        name="faulty", library=library, knobs=Knobs(cores=1), digest=build.digest(copy)
+    )
