@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.cases import all_cases
 from conformance.compare import Verdict, judge
 from conformance.laws import CAUSAL, question
 from conformance.transform import laid_out
@@ -22,7 +19,6 @@ from npu_kernels import ascend_c, build
 from npu_kernels.knobs import MMAD_ORDERS, Knobs, parse
 from reference import dense
 from reference.bounds import error_bound
-from reference.formats import FORMATS as BY_NAME
 from reference.mask import Mask
 from reference.problem import Problem, Unsupported
 
@@ -80,25 +76,6 @@ def test_the_kernel_keeps_its_contract(kernel, format, asked):
 def test_any_head_dim_will_do(kernel, head_dim):
     problem = forward("bf16", head_dim=head_dim, seqlen_q=70, seqlen_k=140, mask=CAUSAL)
     assert not verdict(kernel, problem).failures
-
-
-def forward_parts(format: str) -> Iterator[tuple[str, Problem]]:
-    """The forward of each case of the default tier that asks for gradients, too."""
-    for case in all_cases():
-        if case.backward and case.tier != "full" and format in case.formats:
-            yield case.id, case.problem(BY_NAME[format]).replace(dout=None, dlse=None)
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_the_forward_of_cases_that_the_suite_asks_with_gradients(kernel, format):
-    answered, rejected = 0, {}
-    for name, problem in forward_parts(format):
-        with suppress(Unsupported):
-            failures = verdict(kernel, problem).failures
-            answered += 1
-            rejected |= {name: failures} if failures else {}
-    assert answered
-    assert not rejected
 
 
 @pytest.mark.parametrize("layout", ["bnsd", "gapped", "every-other", "qkv", "expanded"])
