@@ -135,7 +135,7 @@ def _cell(records: Sequence[Record]) -> str:
         return "-"
     counts = " / ".join(str(count) for count in totals(records).values())
     ratio = worst(records)
-    return f"{counts}  {'   -' if ratio is None else f'{ratio:4.2g}'}"
+    return f"{counts}  {'    -' if ratio is None else f'{ratio:5.3g}'}"
 
 
 def _other_reasons(records: Sequence[Record]) -> list[str]:

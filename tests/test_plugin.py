@@ -66,7 +66,7 @@ def test_a_right_kernel_passes_and_the_header_says_what_ran(tmp_path):
     assert run.returncode == 0, run.stdout
     assert f"conformance: right ({SUBJECTS}:right); seed 5; tier default" in run.stdout
     assert "2 passed" in run.stdout  # its backward is also judged alone
-    assert re.search(r"gqa +2 / 0 / 0  0\.\d", run.stdout)
+    assert re.search(r"gqa +2 / 0 / 0 +0\.\d", run.stdout)
 
 
 def test_other_test_runs_hear_and_load_nothing(tmp_path):
