@@ -47,7 +47,8 @@ class Contract:
     h : int or None
         Longest chain of additions over keys. None: seqlen_k.
     exp_rel, exp_ulps : float
-        Error of exp: relative, and in units of the compute format's unit roundoff.
+        Error of a weight, all its exponentials together: relative and systematic, and in units of
+        the compute format's unit roundoff.
     tanh_rel, tanh_abs : float
         Error of tanh: in unit roundoffs relative to the result, and absolute.
     eta_exp : float or None
