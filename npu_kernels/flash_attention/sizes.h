@@ -72,7 +72,8 @@ constexpr __aicore__ inline int64_t slab_rows(int64_t head_dim_v) {
 // One AIV. scores, weights and bias: 2 x (slab, block_k). acc: (half_q, head_dim_v). partial and
 // out: 2 x (slab, head_dim_v). Bits: 2 x (right, left, keep, dropout) of a half, and a constant
 // row. Per slab row: half a row of scores for trees, three blocks of 8 floats. Statistics: 8 x
-// half_q floats, and 2 x 3 x half_q on their way out; 32 B of comparison bits. The ramp.
+// half_q floats, and 2 x 3 x half_q on their way out; 32 B of comparison bits, 32 B of softcap. The
+// ramp.
 constexpr int64_t mask_bytes = 4 * bits_half_bytes + constant_row_bytes;
 constexpr __aicore__ inline int64_t ub_bytes(int64_t head_dim_v) {
   const int64_t slab = slab_rows(head_dim_v);
@@ -80,7 +81,7 @@ constexpr __aicore__ inline int64_t ub_bytes(int64_t head_dim_v) {
   const int64_t scores = slots * slab * block_k * (float_bytes + 2 * value_bytes);
   const int64_t values = half_q * d * float_bytes + slots * slab * d * (float_bytes + value_bytes);
   const int64_t scratch = slab * (block_k / 2 + 3 * 8) * float_bytes;
-  const int64_t statistics = (8 + slots * 3) * half_q * float_bytes + block_bytes;
+  const int64_t statistics = (8 + slots * 3) * half_q * float_bytes + 2 * block_bytes;
   return scores + values + scratch + statistics + slots * mask_bytes + block_k * float_bytes;
 }
 // One AIC. q: (block_q, head_dim). k: 2 x (block_k, head_dim). v: 2 x (block_k, head_dim_v). p: 2 x
