@@ -1,0 +1,127 @@
+"""What the functions for models refuse, before anything runs: an exception that names the argument."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+DTYPES = (torch.float16, torch.bfloat16)
+DEVICES = ("cpu", "npu")
+
+
+def check_tensors(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    packed: bool,
+    slopes: Tensor | None,
+    sink: Tensor | None,
+) -> None:
+    """Raise TypeError or ValueError, with what is wrong and how to mend it."""
+    layout = "(total, heads, head_dim)" if packed else "(batch, seqlen, heads, head_dim)"
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        if tensor.ndim != (3 if packed else 4):
+            raise ValueError(f"{name}: shape {tuple(tensor.shape)}: give {layout}")
+        if tensor.dtype not in DTYPES:
+            raise TypeError(
+                f"{name}: {tensor.dtype}: give float16 or bfloat16, "
+                f"or call under torch.autocast({tensor.device.type!r}, torch.bfloat16)"
+            )
+        if tensor.dtype != q.dtype:
+            raise TypeError(f"{name}: {tensor.dtype}, q is {q.dtype}: give one type")
+        if tensor.device != q.device:
+            raise ValueError(f"{name}: on {tensor.device}, q on {q.device}: move it there")
+        if tensor.device.type not in DEVICES:
+            raise ValueError(
+                f"{name}: on {tensor.device}: tensors on the CPU run on the emulator, those on an "
+                "NPU on the device: move it to one of them"
+            )
+    for name, tensor, shapes in (
+        ("sink", sink, [(q.shape[-2],)]),
+        ("alibi_slopes", slopes, [(q.shape[-2],), (q.shape[0], q.shape[-2])]),
+    ):
+        _check_by_head(name, tensor, q, None if packed and name == "alibi_slopes" else shapes)
+    _check_fit(q, k, v)
+
+
+def check_packed(q: Tensor, k: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor) -> None:
+    """Raise TypeError or ValueError for offsets that cannot be those of packed sequences."""
+    for name, offsets, rows in (("cu_seqlens_q", cu_seqlens_q, q), ("cu_seqlens_k", cu_seqlens_k, k)):
+        if offsets.dtype != torch.int32 or offsets.ndim != 1 or not len(offsets):
+            raise TypeError(
+                f"{name}: {offsets.dtype} of shape {tuple(offsets.shape)}: "
+                "give int32 offsets of shape (sequences + 1,)"
+            )
+        if offsets.device != rows.device:
+            raise ValueError(
+                f"{name}: on {offsets.device}, its tensor on {rows.device}: move it there"
+            )
+    if len(cu_seqlens_q) != len(cu_seqlens_k):
+        raise ValueError(
+            f"cu_seqlens_k: {len(cu_seqlens_k)} offsets, cu_seqlens_q has {len(cu_seqlens_q)}: "
+            "give one more than there are sequences to each"
+        )
+
+
+def check_dropout(name: str, p: float) -> None:
+    """Raise ValueError unless p is a probability below 1."""
+    if not 0 <= p < 1:
+        raise ValueError(f"{name}: {p}: give a probability in [0, 1)")
+
+
+def check_head_dim(query: Tensor, key: Tensor, head_dim: int) -> None:
+    """Raise ValueError unless both have this head_dim."""
+    for name, tensor in (("query", query), ("key", key)):
+        if tensor.ndim != 4 or tensor.shape[-1] != head_dim:
+            raise ValueError(
+                f"{name}: shape {tuple(tensor.shape)}: "
+                f"this module takes (batch, seqlen, heads, {head_dim})"
+            )
+
+
+def sides(window_size: tuple[int, int], causal: bool) -> tuple[int | None, int | None]:
+    """The window that window_size and causal say together; None is unbounded.
+
+    Raises
+    ------
+    ValueError
+        If it is not two integers of at least -1.
+    """
+    if len(window_size) != 2 or any(not isinstance(side, int) or side < -1 for side in window_size):
+        raise ValueError(
+            f"window_size: {window_size}: give (left, right), -1 where it is unbounded"
+        )
+    left, right = (None if side == -1 else side for side in window_size)
+    return (left, 0) if causal else (left, right)
+
+
+def _check_by_head(
+    name: str, tensor: Tensor | None, q: Tensor, shapes: list[tuple[int, ...]] | None
+) -> None:
+    if tensor is None:
+        return
+    if tensor.dtype != torch.float32 or tensor.device != q.device:
+        raise TypeError(
+            f"{name}: {tensor.dtype} on {tensor.device}: give float32 on {q.device}"
+        )
+    if shapes is not None and tuple(tensor.shape) not in shapes:
+        wanted = " or ".join(map(str, dict.fromkeys(shapes)))
+        raise ValueError(f"{name}: shape {tuple(tensor.shape)}: give {wanted}")
+
+
+def _check_fit(q: Tensor, k: Tensor, v: Tensor) -> None:
+    if k.shape[-1] != q.shape[-1] or k.shape[:-3] != q.shape[:-3]:
+        raise ValueError(
+            f"k: shape {tuple(k.shape)} does not fit to q's {tuple(q.shape)}: "
+            "give the same batch and head_dim"
+        )
+    if v.shape[:-1] != k.shape[:-1]:
+        raise ValueError(
+            f"v: shape {tuple(v.shape)} does not fit to k's {tuple(k.shape)}: "
+            "only head_dim may differ"
+        )
+    if k.shape[-2] == 0 or q.shape[-2] % k.shape[-2]:
+        raise ValueError(
+            f"k: {k.shape[-2]} heads, q has {q.shape[-2]}: give a number that divides q's"
+        )
