@@ -78,6 +78,7 @@ struct QueryRange {
 // Of keys [key, key + keys).
 __aicore__ inline QueryRange query_range(const Tiling& t, const Sequence& s, int64_t key,
                                          int64_t keys) {
+  if (t.heads_q == 0) return QueryRange{0, 0};
   if (key < s.prefix) return QueryRange{0, s.seqlen_q};
   // Query i sees j iff i + shift - window_left <= j <= i + shift + window_right.
   const int64_t first = key - shift_of(t, s) - t.window_right;
