@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+
+import numpy as np
 
 from npu_kernels import binding, build
 from npu_kernels.asked import question_of
-from npu_kernels.bits import decode
+from npu_kernels.bits import decode, encode
+from npu_kernels.gradients import Gradients, flash_backward
 from npu_kernels.knobs import Knobs, from_environment
 from reference.contract import Contract
 from reference.features import FEATURES
-from reference.formats import FP32
+from reference.formats import FP32, Array
 from reference.problem import Problem, Result, Unsupported
 
-DECLINES = ("fp32", "fp64", "backward", "dlse")
+DECLINES = ("fp32", "fp64")
 SUPPORTS = tuple(word for word in FEATURES if word not in DECLINES)
 MOST_HEAD_DIM = 256
 BLOCK_K = 128  # keys of one tile
@@ -42,7 +45,7 @@ class AscendKernel:
     digest: str
 
     def __call__(self, problem: Problem) -> Result:
-        """Run the forward.
+        """Run the forward and, where the problem has a dout, the backward on what it gave.
 
         Raises
         ------
@@ -52,21 +55,57 @@ class AscendKernel:
             If the emulator refuses what the kernel does.
         """
         launch = self.launch(problem)
-        return Result(
+        result = Result(
             out=decode(launch.out, problem.format),
             lse=launch.lse,
             softmax_max=launch.softmax_max,
             softmax_sum=launch.softmax_sum,
         )
+        if problem.dout is None:
+            return result
+        gradients = self.gradients(problem, launch.out, launch.lse)
+        return replace(result, **_decoded(problem, gradients))
+
+    def backward(self, problem: Problem, out: Array, lse: Array) -> Result:
+        """Run the backward alone.
+
+        Parameters
+        ----------
+        out : like the forward's, exact in problem.format
+        lse : of problem.shape_lse, float32
+
+        Raises
+        ------
+        Unsupported, CheckFailed
+            As the call.
+        """
+        bits = encode(out.astype(np.float32, copy=False), problem.format)
+        lse = np.ascontiguousarray(lse, np.float32)
+        return Result(**_decoded(problem, self.gradients(problem, bits, lse)))
 
     def launch(self, problem: Problem) -> binding.Launch:
         """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
-        problem.require_only(*SUPPORTS)
-        for name in ("head_dim", "head_dim_v"):
-            if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
-                raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
+        _decline(problem)
         try:
             return binding.flash_forward(self.library, question_of(problem), knobs=self.knobs)
+        except binding.Declined as error:
+            raise Unsupported(str(error)) from None
+
+    def gradients(self, problem: Problem, out: Array, lse: Array) -> Gradients:
+        """Run the backward on out in bits; what it gave in bits, as `launch`."""
+        _decline(problem)
+        if problem.dout is None:
+            raise Unsupported("no dout: the problem asks for no gradients")
+        try:
+            return flash_backward(
+                self.library,
+                question_of(problem),
+                out=out,
+                dout=encode(problem.dout, problem.format),
+                lse=lse,
+                dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
+                knobs=self.knobs,
+            )
         except binding.Declined as error:
             raise Unsupported(str(error)) from None
 
@@ -90,6 +129,24 @@ class AscendKernel:
             tanh_abs=(4.0 + exp_ulps / 2) * FP32.unit_roundoff,
             rounding="even",
         )
+
+
+def _decline(problem: Problem) -> None:
+    problem.require_only(*SUPPORTS)
+    for name in ("head_dim", "head_dim_v"):
+        if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
+            raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
+
+
+def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
+    dbias = gradients.dbias
+    return {
+        **{name: decode(getattr(gradients, name), problem.format) for name in ("dq", "dk", "dv")},
+        "dbias": None
+        if dbias is None or problem.bias is None
+        else dbias.reshape(problem.bias.shape),
+        "dsink": gradients.dsink,
+    }
 
 
 def kernel(name: str) -> AscendKernel:

@@ -193,7 +193,7 @@ def _longest(tensor: Array, cu_seqlens: Array | None) -> int:
 def _check_rows(question: Question) -> None:
     q, k, v = question.q, question.k, question.v
     for name, tensor in (("q", q), ("k", k), ("v", v)):
-        _check_layout(name, tensor, axes=3 if question.is_packed else 4)
+        check_layout(name, tensor, axes=3 if question.is_packed else 4)
     if question.format not in FORMATS:
         raise ValueError(f"format: {question.format.name}: give fp16 or bf16")
     if k.shape[-1] != q.shape[-1] or k.shape[:-3] != q.shape[:-3]:
@@ -202,7 +202,8 @@ def _check_rows(question: Question) -> None:
         raise ValueError(f"v: shape {v.shape} does not fit to k's {k.shape}")
 
 
-def _check_layout(name: str, tensor: Array, *, axes: int) -> None:
+def check_layout(name: str, tensor: Array, *, axes: int) -> None:
+    """Raise ValueError if the library cannot be told how `tensor` lies."""
     if tensor.ndim != axes or tensor.dtype != np.uint16:
         raise ValueError(
             f"{name}: {tensor.dtype} of shape {tensor.shape}: give {axes} axes of uint16"
@@ -221,10 +222,10 @@ def _check_sequences(question: Question) -> None:
         offsets = getattr(question, name)
         if offsets is None:
             continue
-        _check_array(name, offsets, np.int64, (max(question.batch, 0) + 1,))
+        check_array(name, offsets, np.int64, (max(question.batch, 0) + 1,))
         if offsets[-1] != tensor.shape[0]:
             raise ValueError(f"{name}: ends at {offsets[-1]}, {of} has {tensor.shape[0]} rows")
-    _check_array("prefix", question.prefix, np.int64, (question.batch,))
+    check_array("prefix", question.prefix, np.int64, (question.batch,))
 
 
 def _check_extras(question: Question) -> None:
@@ -233,18 +234,19 @@ def _check_extras(question: Question) -> None:
         raise ValueError(f"anchor: {question.anchor!r}: give one of {', '.join(ANCHORS)}")
     if question.softcap is not None and not question.softcap > 0:
         raise ValueError(f"softcap: {question.softcap}: give a positive number, or None")
-    _check_array("sink", question.sink, np.float32, (heads,))
-    _check_array("slopes", question.slopes, np.float32, (heads,), (question.batch, heads))
+    check_array("sink", question.sink, np.float32, (heads,))
+    check_array("slopes", question.slopes, np.float32, (heads,), (question.batch, heads))
     bias = question.bias
     if bias is None:
         return
-    _check_layout("bias", bias, axes=4)
+    check_layout("bias", bias, axes=4)
     scores = (question.batch, heads, question.seqlen_q, question.seqlen_k)
     if any(size not in (1, full) for size, full in zip(bias.shape, scores, strict=True)):
         raise ValueError(f"bias: shape {bias.shape} does not broadcast to {scores}")
 
 
-def _check_array(name: str, array: Array | None, dtype: type, *shapes: tuple[int, ...]) -> None:
+def check_array(name: str, array: Array | None, dtype: type, *shapes: tuple[int, ...]) -> None:
+    """Raise ValueError if there is an array that is not contiguous, of this type and one shape."""
     if array is None:
         return
     if array.dtype != dtype or array.shape not in shapes or not array.flags.c_contiguous:

@@ -35,10 +35,10 @@ struct Sequence {
   int64_t row_k;
   int64_t seqlen_q;
   int64_t seqlen_k;
-  int64_t prefix;      // keys that every query sees
-  int64_t first_task;  // tasks of the sequences before it
-  int64_t first_tile;  // heads_q * tiles of the sequences before it
-  int64_t reserved;
+  int64_t prefix;          // keys that every query sees
+  int64_t first_task;      // tasks of the sequences before it
+  int64_t first_tile;      // heads_q * tiles of the sequences before it
+  int64_t first_key_task;  // of the backward's pass over keys: gradient_sizes.h
 };
 static_assert(sizeof(Sequence) == sequence_bytes, "tables");
 

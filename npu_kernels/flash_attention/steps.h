@@ -9,12 +9,37 @@ namespace flash {
 
 using namespace AscendC;
 
-// A group's tasks. Sequences are read from GM as they come.
+// The sequences of the batch, read from GM one at a time.
+class Sequences {
+ public:
+  __aicore__ inline void init(GM_ADDR tables) {
+    words_.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(tables + sequences_at));
+  }
+  __aicore__ inline Sequence read(int64_t index) const {
+    const uint64_t at = static_cast<uint64_t>(index * sequence_bytes / word_bytes);
+    Sequence sequence;
+    sequence.row_q = words_.GetValue(at);
+    sequence.row_k = words_.GetValue(at + 1);
+    sequence.seqlen_q = words_.GetValue(at + 2);
+    sequence.seqlen_k = words_.GetValue(at + 3);
+    sequence.prefix = words_.GetValue(at + 4);
+    sequence.first_task = words_.GetValue(at + 5);
+    sequence.first_tile = words_.GetValue(at + 6);
+    sequence.first_key_task = words_.GetValue(at + 7);
+    return sequence;
+  }
+
+ private:
+  static constexpr int64_t word_bytes = sizeof(int64_t);
+  GlobalTensor<int64_t> words_;
+};
+
+// A group's tasks.
 class Tasks {
  public:
   __aicore__ inline void init(GM_ADDR tables, const Tiling& tiling, int64_t group) {
     tiling_ = &tiling;
-    sequences_.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(tables + sequences_at));
+    sequences_.init(tables);
     next_ = tiling.first_task[group];
     end_ = tiling.first_task[group + 1];
   }
@@ -22,27 +47,18 @@ class Tasks {
   // False: that was the last one.
   __aicore__ inline bool next(Task& task) {
     if (next_ == end_) return false;
-    while (next_ >= end_of_sequence_) read_sequence(++batch_);
+    while (next_ >= end_of_sequence_) {
+      sequence_ = sequences_.read(++batch_);
+      end_of_sequence_ = sequence_.first_task + tasks_of(*tiling_, sequence_);
+    }
     task = task_of(*tiling_, sequence_, batch_, next_ - sequence_.first_task);
     ++next_;
     return true;
   }
 
  private:
-  __aicore__ inline void read_sequence(int64_t index) {
-    const uint64_t at = static_cast<uint64_t>(index * sequence_bytes / int64_t{sizeof(int64_t)});
-    sequence_.row_q = sequences_.GetValue(at);
-    sequence_.row_k = sequences_.GetValue(at + 1);
-    sequence_.seqlen_q = sequences_.GetValue(at + 2);
-    sequence_.seqlen_k = sequences_.GetValue(at + 3);
-    sequence_.prefix = sequences_.GetValue(at + 4);
-    sequence_.first_task = sequences_.GetValue(at + 5);
-    sequence_.first_tile = sequences_.GetValue(at + 6);
-    end_of_sequence_ = sequence_.first_task + tasks_of(*tiling_, sequence_);
-  }
-
   const Tiling* tiling_ = nullptr;
-  GlobalTensor<int64_t> sequences_;
+  Sequences sequences_;
   int64_t next_ = 0;
   int64_t end_ = 0;
   int64_t batch_ = -1;
