@@ -20,15 +20,27 @@ or compiles anything before a kernel is asked for.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 ASCEND_KERNELS = ("ascend", "emulated")
 TORCH_KERNELS = ("sdpa", "sdpa_math", "sdpa_flash")
-KERNELS = (*TORCH_KERNELS, *ASCEND_KERNELS)
+KERNELS = (*TORCH_KERNELS, *ASCEND_KERNELS, "functional")
+FUNCTIONS = (
+    "FlashAttention",
+    "flash_attn_func",
+    "flash_attn_qkvpacked_func",
+    "flash_attn_varlen_func",
+    "flash_attn_with_lse",
+)
+"""What a model calls; see functional.py."""
 CUDA_KERNELS = ("sdpa_efficient", "sdpa_cudnn")
 
 
 def __getattr__(name: str) -> Any:
+    if name in (*FUNCTIONS, "functional"):
+        module = import_module("npu_kernels.functional")
+        return getattr(module, name, module)
     if name not in (*KERNELS, *CUDA_KERNELS):
         raise AttributeError(f"npu_kernels has no {name}: its kernels are {', '.join(KERNELS)}")
     if name in ASCEND_KERNELS:

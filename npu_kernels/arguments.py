@@ -1,6 +1,8 @@
-"""What the functions for models refuse, before anything runs: an exception that names the argument."""
+"""What the functions for models refuse before anything runs; the text names the argument."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -14,11 +16,18 @@ def check_tensors(
     k: Tensor,
     v: Tensor,
     *,
-    packed: bool,
+    sequences: int | None,
     slopes: Tensor | None,
     sink: Tensor | None,
 ) -> None:
-    """Raise TypeError or ValueError, with what is wrong and how to mend it."""
+    """Raise TypeError or ValueError, with what is wrong and how to mend it.
+
+    Parameters
+    ----------
+    sequences : int, or None
+        How many lie end to end; None: dense.
+    """
+    packed = sequences is not None
     layout = "(total, heads, head_dim)" if packed else "(batch, seqlen, heads, head_dim)"
     for name, tensor in (("q", q), ("k", k), ("v", v)):
         if tensor.ndim != (3 if packed else 4):
@@ -32,22 +41,28 @@ def check_tensors(
             raise TypeError(f"{name}: {tensor.dtype}, q is {q.dtype}: give one type")
         if tensor.device != q.device:
             raise ValueError(f"{name}: on {tensor.device}, q on {q.device}: move it there")
-        if tensor.device.type not in DEVICES:
-            raise ValueError(
-                f"{name}: on {tensor.device}: tensors on the CPU run on the emulator, those on an "
-                "NPU on the device: move it to one of them"
-            )
-    for name, tensor, shapes in (
-        ("sink", sink, [(q.shape[-2],)]),
-        ("alibi_slopes", slopes, [(q.shape[-2],), (q.shape[0], q.shape[-2])]),
-    ):
-        _check_by_head(name, tensor, q, None if packed and name == "alibi_slopes" else shapes)
+    heads = (q.shape[-2],)
+    _check_by_head("sink", sink, q, heads)
+    batch = q.shape[0] if sequences is None else sequences
+    _check_by_head("alibi_slopes", slopes, q, heads, (batch, *heads))
     _check_fit(q, k, v)
+
+
+def check_device(q: Tensor) -> None:
+    """Raise ValueError unless a kernel runs where `q` is."""
+    if q.device.type not in DEVICES:
+        raise ValueError(
+            f"q: on {q.device}: tensors on the CPU run on the emulator, those on an NPU on the "
+            "device: move it to one of them"
+        )
 
 
 def check_packed(q: Tensor, k: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor) -> None:
     """Raise TypeError or ValueError for offsets that cannot be those of packed sequences."""
-    for name, offsets, rows in (("cu_seqlens_q", cu_seqlens_q, q), ("cu_seqlens_k", cu_seqlens_k, k)):
+    for name, offsets, rows in (
+        ("cu_seqlens_q", cu_seqlens_q, q),
+        ("cu_seqlens_k", cu_seqlens_k, k),
+    ):
         if offsets.dtype != torch.int32 or offsets.ndim != 1 or not len(offsets):
             raise TypeError(
                 f"{name}: {offsets.dtype} of shape {tuple(offsets.shape)}: "
@@ -62,6 +77,26 @@ def check_packed(q: Tensor, k: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tenso
             f"cu_seqlens_k: {len(cu_seqlens_k)} offsets, cu_seqlens_q has {len(cu_seqlens_q)}: "
             "give one more than there are sequences to each"
         )
+
+
+def check_longest(name: str, longest: int | None, cu_seqlens: Tensor) -> None:
+    """Raise ValueError if a sequence is longer than `longest` says."""
+    if longest is None or torch.compiler.is_compiling():
+        return
+    if (
+        found := int(
+            cu_seqlens.diff().max(),
+        )
+    ) > longest:
+        raise ValueError(f"{name}: {longest}: there is a sequence of {found}")
+
+
+def check_numbers(softmax_scale: float | None, softcap: float) -> None:
+    """Raise ValueError for numbers that scores cannot be multiplied with, or capped by."""
+    if softmax_scale is not None and not math.isfinite(softmax_scale):
+        raise ValueError(f"softmax_scale: {softmax_scale}: give a finite number")
+    if not (0 <= softcap < math.inf):
+        raise ValueError(f"softcap: {softcap}: give a positive number, or 0 for none")
 
 
 def check_dropout(name: str, p: float) -> None:
@@ -96,16 +131,12 @@ def sides(window_size: tuple[int, int], causal: bool) -> tuple[int | None, int |
     return (left, 0) if causal else (left, right)
 
 
-def _check_by_head(
-    name: str, tensor: Tensor | None, q: Tensor, shapes: list[tuple[int, ...]] | None
-) -> None:
+def _check_by_head(name: str, tensor: Tensor | None, q: Tensor, *shapes: tuple[int, ...]) -> None:
     if tensor is None:
         return
     if tensor.dtype != torch.float32 or tensor.device != q.device:
-        raise TypeError(
-            f"{name}: {tensor.dtype} on {tensor.device}: give float32 on {q.device}"
-        )
-    if shapes is not None and tuple(tensor.shape) not in shapes:
+        raise TypeError(f"{name}: {tensor.dtype} on {tensor.device}: give float32 on {q.device}")
+    if tuple(tensor.shape) not in shapes:
         wanted = " or ".join(map(str, dict.fromkeys(shapes)))
         raise ValueError(f"{name}: shape {tuple(tensor.shape)}: give {wanted}")
 

@@ -17,9 +17,19 @@ import torch
 from torch import Tensor
 
 from npu_kernels import operators
-from npu_kernels.arguments import check_dropout, check_head_dim, check_packed, check_tensors, sides
+from npu_kernels.arguments import (
+    check_device,
+    check_dropout,
+    check_head_dim,
+    check_longest,
+    check_numbers,
+    check_packed,
+    check_tensors,
+    sides,
+)
 
 Window = tuple[int, int]
+Stream = tuple[int, int]
 UNBOUNDED = (-1, -1)
 
 
@@ -36,6 +46,7 @@ def flash_attn_func(
     deterministic: bool = False,
     *,
     sink: Tensor | None = None,
+    stream: Stream | None = None,
 ) -> Tensor:
     """Attention of each sequence of a batch.
 
@@ -60,6 +71,8 @@ def flash_attn_func(
         Accepted for its users: every result here is.
     sink : (heads_q,), float32
         A logit of each row that has no value; gradients arrive at it. Zeros: smooth softmax.
+    stream : (seed, offset), optional
+        Of dropout's Philox numbers, docs/architecture.md says which. Default: drawn anew.
 
     Returns
     -------
@@ -82,6 +95,7 @@ def flash_attn_func(
         alibi_slopes,
         deterministic,
         sink=sink,
+        stream=stream,
     )
     return out
 
@@ -99,6 +113,7 @@ def flash_attn_with_lse(
     deterministic: bool = False,
     *,
     sink: Tensor | None = None,
+    stream: Stream | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`flash_attn_func`, with the logarithm of each row's sum; gradients flow through both.
 
@@ -118,6 +133,7 @@ def flash_attn_with_lse(
         softcap=softcap,
         slopes=alibi_slopes,
         sink=sink,
+        stream=stream,
     )
 
 
@@ -132,6 +148,7 @@ def flash_attn_qkvpacked_func(
     deterministic: bool = False,
     *,
     sink: Tensor | None = None,
+    stream: Stream | None = None,
 ) -> Tensor:
     """`flash_attn_func` of queries, keys and values that lie side by side.
 
@@ -140,11 +157,12 @@ def flash_attn_qkvpacked_func(
     qkv : (batch, seqlen, 3, heads, head_dim)
     """
     if qkv.ndim != 5 or qkv.shape[2] != 3:
-        raise ValueError(
-            f"qkv: shape {tuple(qkv.shape)}: give (batch, seqlen, 3, heads, head_dim)"
-        )
+        raise ValueError(f"qkv: shape {tuple(qkv.shape)}: give (batch, seqlen, 3, heads, head_dim)")
+    q, k, v = qkv.unbind(2)
     return flash_attn_func(
-        *qkv.unbind(2),
+        q,
+        k,
+        v,
         dropout_p,
         softmax_scale,
         causal,
@@ -153,6 +171,7 @@ def flash_attn_qkvpacked_func(
         alibi_slopes,
         deterministic,
         sink=sink,
+        stream=stream,
     )
 
 
@@ -173,6 +192,7 @@ def flash_attn_varlen_func(
     deterministic: bool = False,
     *,
     sink: Tensor | None = None,
+    stream: Stream | None = None,
     return_lse: bool = False,
 ) -> Any:
     """Attention of sequences that lie end to end.
@@ -185,7 +205,7 @@ def flash_attn_varlen_func(
     cu_seqlens_q, cu_seqlens_k : (sequences + 1,) int32
         Where each sequence begins, and the total. They are read on the host.
     max_seqlen_q, max_seqlen_k : int, optional
-        Accepted for its users: the offsets say it.
+        The longest sequences' lengths, at least; the offsets say them already.
     alibi_slopes : (heads_q,) or (sequences, heads_q), float32
     return_lse : bool
 
@@ -194,6 +214,8 @@ def flash_attn_varlen_func(
     (total_q, heads_q, head_dim_v); with return_lse also lse, (heads_q, total_q) float32
     """
     check_packed(q, k, cu_seqlens_q, cu_seqlens_k)
+    check_longest("max_seqlen_q", max_seqlen_q, cu_seqlens_q)
+    check_longest("max_seqlen_k", max_seqlen_k, cu_seqlens_k)
     out, lse = _attend(
         q,
         k,
@@ -205,11 +227,12 @@ def flash_attn_varlen_func(
         softcap=softcap,
         slopes=alibi_slopes,
         sink=sink,
+        stream=stream,
     )
     return (out, lse) if return_lse else out
 
 
-class FlashAttention(torch.nn.Module):
+class FlashAttention(torch.nn.Module):  # type: ignore[misc]  # mypy sees no torch
     """Attention as a layer without weights of its own.
 
     Parameters
@@ -286,10 +309,14 @@ def _attend(
     softcap: float,
     slopes: Tensor | None,
     sink: Tensor | None,
+    stream: Stream | None,
 ) -> tuple[Tensor, Tensor]:
+    check_device(q)
     q, k, v = _as_autocast(q, k, v)
-    check_tensors(q, k, v, packed=cu_seqlens is not None, slopes=slopes, sink=sink)
+    sequences = None if cu_seqlens is None else len(cu_seqlens[0]) - 1
+    check_tensors(q, k, v, sequences=sequences, slopes=slopes, sink=sink)
     check_dropout("dropout_p", dropout_p)
+    check_numbers(softmax_scale, softcap)
     out, lse = operators.forward(
         q,
         k,
@@ -297,7 +324,7 @@ def _attend(
         *(cu_seqlens or (None, None)),
         slopes,
         sink,
-        _draw() if dropout_p else None,
+        _rng(stream) if dropout_p else None,
         q.shape[-1] ** -0.5 if softmax_scale is None else softmax_scale,
         *window,
         softcap,
@@ -306,9 +333,13 @@ def _attend(
     return out, lse
 
 
-def _draw() -> Tensor:
-    """Seed and offset of a dropout stream, from torch's generator."""
-    return torch.randint(0, 2**62, (2,), dtype=torch.int64)
+def _rng(stream: Stream | None) -> Tensor:
+    """Seed and offset of dropout's stream, given or drawn from torch's generator."""
+    if stream is None:
+        return torch.randint(0, 2**62, (2,), dtype=torch.int64)
+    if any(not 0 <= word < 2**64 for word in stream):
+        raise ValueError(f"stream: {stream}: give seed and offset, each in [0, 2**64)")
+    return torch.tensor([word - (word >> 63 << 64) for word in stream], dtype=torch.int64)
 
 
 def _as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -318,3 +349,12 @@ def _as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
         return tensors
     dtype = torch.get_autocast_dtype(device)
     return tuple(tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors)
+
+
+def __getattr__(name: str) -> Any:
+    """``kernel``: these functions as the suite judges them."""
+    if name != "kernel":
+        raise AttributeError(f"npu_kernels.functional has no {name}")
+    from npu_kernels.functional_kernel import functional
+
+    return functional()

@@ -30,7 +30,7 @@ def forward(
     softcap: float,
     dropout_p: float,
 ) -> tuple[Tensor, Tensor]:
-    """out and lse."""
+    """Out and lse."""
     asked = tensors.Asked(
         q=q,
         k=k,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from npu_kernels import binding, gradients
 from npu_kernels.ascend_c import AscendKernel, kernel
+from npu_kernels.dropout import keep_bits
 from npu_kernels.question import Question
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, Array
@@ -36,7 +38,7 @@ class Asked:
 
 
 def forward(asked: Asked) -> tuple[Tensor, Tensor]:
-    """out and lse."""
+    """Out and lse."""
     on = _kernel(asked.q)
     launch = binding.flash_forward(on.library, _question(on, asked), knobs=on.knobs)
     return _tensor(launch.out, asked.q.dtype), torch.from_numpy(launch.lse)
@@ -81,3 +83,41 @@ def _question(on: AscendKernel, asked: Asked) -> Question:
         cu_seqlens_k=_offsets(asked.cu_seqlens_k),
     )
     return question if not drops else replace(question, **_dropout(on, asked, question))
+
+
+def _dropout(on: AscendKernel, asked: Asked, question: Question) -> dict[str, Any]:
+    """The decisions of this call's stream: the same in forward and backward."""
+    assert asked.rng is not None
+    seed, offset = (word % 2**64 for word in asked.rng.tolist())
+    dropout = Dropout(p=asked.dropout_p, seed=seed, offset=offset)
+    made = keep_bits(
+        on.library,
+        dropout,
+        seqlens_q=_lengths(question.q, question.cu_seqlens_q),
+        seqlens_k=_lengths(question.k, question.cu_seqlens_k),
+        heads_q=question.q.shape[-2],
+        packed=question.is_packed,
+        knobs=on.knobs,
+    )
+    return {"dropout": made.bits, "keep_prob": float(np.float32(1.0 - dropout.p))}
+
+
+def _lengths(tensor: Array, cu_seqlens: Array | None) -> list[int]:
+    if cu_seqlens is not None:
+        return [int(length) for length in np.diff(cu_seqlens)]
+    return [tensor.shape[1]] * tensor.shape[0]
+
+
+def _values(tensor: Tensor) -> Array:
+    """The bits of 16-bit values, (..., head_dim) uint16; a copy only if rows are not together."""
+    rows = tensor if tensor.shape[-1] < 2 or tensor.stride(-1) == 1 else tensor.contiguous()
+    bits: Array = rows.detach().view(torch.uint16).numpy()
+    return bits
+
+
+def _tensor(bits: Array, dtype: torch.dtype) -> Tensor:
+    return torch.from_numpy(bits).view(dtype)
+
+
+def _offsets(cu_seqlens: Tensor | None) -> Array | None:
+    return None if cu_seqlens is None else cu_seqlens.to(torch.int64).numpy()
