@@ -144,7 +144,7 @@ def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
         **{name: decode(getattr(gradients, name), problem.format) for name in ("dq", "dk", "dv")},
         "dbias": None
         if dbias is None or problem.bias is None
-        else dbias.reshape(problem.bias.shape),
+        else problem.format.round(dbias.reshape(problem.bias.shape)),
         "dsink": gradients.dsink,
     }
 
