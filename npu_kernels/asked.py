@@ -47,12 +47,15 @@ def _prefix(problem: Problem) -> Array | None:
 
 
 def _bias(problem: Problem) -> Array | None:
-    """Of four axes, encoded; rows that overlap in memory are pulled apart."""
+    """Of four axes, encoded; values that share memory are pulled apart."""
     if problem.bias is None:
         return None
     bits = encode(_four_axes(problem.bias), problem.format)
     step = bits.strides[2] // bits.itemsize
     overlap = bits.shape[2] > 1 and 0 < step < bits.shape[3]
+    # Each has a gradient of its own; only an axis of size 1 stands for one value.
+    sized = zip(bits.strides, bits.shape, strict=True)
+    overlap |= any(stride == 0 and size > 1 for stride, size in sized)
     return bits.copy() if overlap else bits
 
 

@@ -108,7 +108,11 @@ def _struct(
         lse=address(lse),
         dlse=address(dlse),
         **{name: tensor_struct(written[name].array) for name in ("dq", "dk", "dv")},
-        **{name: address(written[name].array) for name in ("dbias", "dsink") if name in written},
+        **{
+            name: address(written[name].array)
+            for name in ("dbias", "dsink")
+            if name in written and written[name].array.size
+        },
     )
 
 

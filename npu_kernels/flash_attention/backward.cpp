@@ -1,13 +1,16 @@
 // FlashAttention backward for dav-c220 (Atlas A2, A3): the kernels, one per format.
 //
 // Launched one after the other: rows (delta.h), then the pass over keys (dk, dv) and the one over
-// queries (dq), which differ in what their tasks own. Read gradient_sizes.h (passes, budgets),
+// queries (dq), which differ in what their tasks own; then, if asked for, dbias (bias_gradient.h)
+// and dsink (sink_gradient.h). Read gradient_sizes.h (passes, budgets),
 // gradient_steps.h (what is done in which order), gradient_workspace.h (how the cores meet),
 // gradient_cube.h (the products), gradient_vector.h (P and dS), gradient_results.h (what is
 // written).
+#include "bias_gradient.h"
 #include "delta.h"
 #include "gradient_cube.h"
 #include "gradient_vector.h"
+#include "sink_gradient.h"
 
 namespace flash {
 
@@ -129,4 +132,21 @@ extern "C" __global__ __aicore__ void flash_backward_queries_bf16(
        nullptr,
        dx},
       tiling);
+}
+
+extern "C" __global__ __aicore__ void flash_backward_bias(GM_ADDR dx, GM_ADDR dbias, GM_ADDR tables,
+                                                          flash::GradientTiling tiling) {
+  KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
+  flash::BiasGradient core;
+  core.init(dx, dbias, tables, tiling);
+  core.process();
+}
+
+extern "C" __global__ __aicore__ void flash_backward_sink(GM_ADDR sink, GM_ADDR lse, GM_ADDR delta,
+                                                          GM_ADDR dsink,
+                                                          flash::GradientTiling tiling) {
+  KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
+  flash::SinkGradient core;
+  core.init(sink, lse, delta, dsink, tiling);
+  core.process();
 }

@@ -115,14 +115,6 @@ class DeltaCore {
   __aicore__ inline uint64_t row_at(const Tile& tile) const {
     return static_cast<uint64_t>(query_at(tiling_->problem.lse, tile, first_row_));
   }
-  __aicore__ static inline DataCopyExtParams row_of(int64_t count) {
-    DataCopyExtParams copy;
-    copy.blockCount = 1;
-    copy.blockLen = u32(count * float_bytes);
-    copy.srcStride = 0;
-    copy.dstStride = 0;
-    return copy;
-  }
 
   static constexpr int64_t slab = gradient_slab;
 

@@ -59,6 +59,12 @@ inline std::vector<Sequence> gradient_sequences(const NpuProblem& p) {
   return sequences;
 }
 
+inline PairSizes dbias_sizes(const NpuProblem& p) {
+  const auto size = [](int64_t stride, int64_t full) { return stride == 0 ? 1 : full; };
+  return PairSizes{size(p.bias.stride_batch, p.batch), size(p.bias.stride_head, p.heads_q),
+                   size(p.bias.stride_q, p.seqlen_q), size(p.bias.stride_k, p.seqlen_k)};
+}
+
 inline GradientTiling gradient_tiling(const NpuBackward& b) {
   GradientTiling t{};
   t.problem = tiling_of(b.problem);
@@ -67,6 +73,7 @@ inline GradientTiling gradient_tiling(const NpuBackward& b) {
   t.dq = strides_of(b.dq);
   t.dk = strides_of(b.dk);
   t.dv = strides_of(b.dv);
+  t.dbias = dbias_sizes(b.problem);
   t.has_dlse = b.dlse != nullptr ? 1 : 0;
   t.has_dbias = b.dbias != nullptr ? 1 : 0;
   return t;
@@ -120,7 +127,7 @@ inline GradientParts workspace_of(const NpuBackward& b) {
 struct GradientTensors {
   std::vector<Range> problem;
   Range out, dout, lse, dlse;
-  Range dq, dk, dv;
+  Range dq, dk, dv, dbias, dsink;
   Range delta, dx, workspace;
 };
 
@@ -128,6 +135,18 @@ inline void check_statistics(const NpuBackward& b, const Range& lse) {
   for (int64_t i = 0; i < lse.bytes / float_bytes; ++i) {
     if (std::isnan(b.lse[i])) refuse("lse", "NaN at " + text_of(i));
   }
+}
+
+inline Range dbias_range(const NpuBackward& b) {
+  const PairSizes size = dbias_sizes(b.problem);
+  int64_t values = 1;
+  for (const int64_t of_axis : {size.batch, size.heads, size.queries, size.keys}) {
+    if (of_axis > 0 && values > most_dx_bytes / float_bytes / of_axis) {
+      refuse("dbias", "has more than 2^40 B", NPU_UNSUPPORTED);
+    }
+    values *= of_axis;
+  }
+  return range_from("dbias", b.dbias, values * float_bytes);
 }
 
 inline GradientTensors tensors_of(const NpuBackward& b) {
@@ -142,10 +161,12 @@ inline GradientTensors tensors_of(const NpuBackward& b) {
   t.dv = written_rows_range("dv", b.dv, rows_of_keys(p, p.head_dim_v));
   t.lse = statistics_range("lse", b.lse, p);
   if (b.dlse != nullptr) t.dlse = statistics_range("dlse", b.dlse, p);
+  if (b.dbias != nullptr) t.dbias = dbias_range(b);
+  if (b.dsink != nullptr) t.dsink = range_from("dsink", b.dsink, p.heads_q * float_bytes);
 
   const GradientParts parts = workspace_of(b);
   const Range whole = workspace_range(b.launch, parts.bytes);
-  Memory memory{t.problem, {t.dq, t.dk, t.dv}, whole};
+  Memory memory{t.problem, {t.dq, t.dk, t.dv, t.dbias, t.dsink}, whole};
   for (const Range& input : {t.out, t.dout, t.lse, t.dlse}) memory.inputs.push_back(input);
   check_apart(memory);
   check_statistics(b, t.lse);

@@ -13,12 +13,21 @@ namespace flash {
 
 enum class Pass : int32_t { keys, queries };
 
+// Of dbias: 1 along an axis where the bias is one value.
+struct PairSizes {
+  int64_t batch;
+  int64_t heads;
+  int64_t queries;
+  int64_t keys;
+};
+
 struct GradientTiling {
   Tiling problem;  // groups and first_task are those of the kernel that is given this
   Strides dout;
   Strides dq;
   Strides dk;
   Strides dv;
+  PairSizes dbias;
   int32_t has_dlse;
   int32_t has_dbias;
 };

@@ -29,11 +29,10 @@ class GradientVector {
     first_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.first));
     if (pass == Pass::keys) second_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.second));
     const uint32_t tile = u32(gradient_slab * block_k);
-    pipe_.InitBuffer(s_, slots, tile * u32(float_bytes));
-    pipe_.InitBuffer(dp_, slots, tile * u32(float_bytes));
+    pipe_.InitBuffer(products_, slots, 2 * tile * u32(float_bytes));
     if (pass == Pass::keys) pipe_.InitBuffer(weights_, slots, tile * u32(value_bytes));
     pipe_.InitBuffer(dscores_, slots, tile * u32(value_bytes));
-    pipe_.InitBuffer(loaded_rows_, slots, u32(2 * half_q * float_bytes));
+    pipe_.InitBuffer(loaded_rows_, 1, u32(2 * half_q * float_bytes));
     pipe_.InitBuffer(rows_, u32(2 * half_q * float_bytes));
     if (t.softcap > 0.0f) pipe_.InitBuffer(slope_, tile * u32(float_bytes));
     if (writes_dx()) {
@@ -78,8 +77,8 @@ class GradientVector {
     CrossCoreWaitFlag(products_ready);
     for (int64_t row = 0; row < rows; row += gradient_slab) {
       const uint32_t n = u32(min_of(gradient_slab, rows - row));
-      LocalTensor<float> s = load(s_, workspace_.scores[step.slot()], row, n);
-      LocalTensor<float> dp = load(dp_, workspace_.dweights[step.slot()], row, n);
+      LocalTensor<float> s = load_products(step, row, n);
+      const LocalTensor<float> dp = s[u32(gradient_slab * block_k)];
       weigh(s, tile, row, n);
       const bool drops = tiling_->problem.keep_prob < 1.0f;
       if (drops) {
@@ -94,14 +93,13 @@ class GradientVector {
         bits_.drop(s, row, n);
         store(workspace_.weights[step.slot()], weights_, s, row, n);
       }
-      s_.FreeTensor(s);
       if (writes_dx()) store_dx(dp, tile, row, n);
       if (tiling_->problem.softcap > 0.0f) {
         Mul(dp, dp, slope_.Get<float>(), n * u32(block_k));
         PipeBarrier<PIPE_V>();
       }
       store(workspace_.dscores[step.slot()], dscores_, dp, row, n);
-      dp_.FreeTensor(dp);
+      products_.FreeTensor(s);
     }
     if (rows > 0) bits_.release();
     CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(tiles_ready);
@@ -137,14 +135,9 @@ class GradientVector {
   __aicore__ inline void load_rows(const Tile& tile) {
     const uint32_t n = u32(half_rows(tile.rows, first_row_));
     const uint64_t place = static_cast<uint64_t>(query_at(tiling_->problem.lse, tile, first_row_));
-    DataCopyExtParams copy;
-    copy.blockCount = 1;
-    copy.blockLen = n * u32(float_bytes);
-    copy.srcStride = 0;
-    copy.dstStride = 0;
     LocalTensor<float> loaded = loaded_rows_.template AllocTensor<float>();
-    DataCopyPad(loaded, lse_[place], copy, DataCopyPadExtParams<float>{});
-    DataCopyPad(loaded[u32(half_q)], delta_[place], copy, DataCopyPadExtParams<float>{});
+    DataCopyPad(loaded, lse_[place], row_of(n), DataCopyPadExtParams<float>{});
+    DataCopyPad(loaded[u32(half_q)], delta_[place], row_of(n), DataCopyPadExtParams<float>{});
     loaded_rows_.EnQue(loaded);
     loaded = loaded_rows_.template DeQue<float>();
     Duplicate(lse(), 0.0f, u32(2 * half_q));  // and delta
@@ -157,13 +150,15 @@ class GradientVector {
 
   // --- Between the workspace and UB ---
 
-  __aicore__ inline LocalTensor<float> load(TQue<TPosition::VECIN, 1>& queue,
-                                            const GlobalTensor<float>& from, int64_t row,
-                                            uint32_t n) {
-    const LocalTensor<float> values = queue.template AllocTensor<float>();
-    DataCopy(values, from[place_of(row)], n * u32(block_k));
-    queue.EnQue(values);
-    return queue.template DeQue<float>();
+  // S, and after it dP.
+  __aicore__ inline LocalTensor<float> load_products(const Step& step, int64_t row, uint32_t n) {
+    const LocalTensor<float> s = products_.template AllocTensor<float>();
+    const uint32_t count = n * u32(block_k);
+    DataCopy(s, workspace_.scores[step.slot()][place_of(row)], count);
+    DataCopy(s[u32(gradient_slab * block_k)], workspace_.dweights[step.slot()][place_of(row)],
+             count);
+    products_.EnQue(s);
+    return products_.template DeQue<float>();
   }
   __aicore__ inline void store(const GlobalTensor<T>& to, TQue<TPosition::VECOUT, 1>& queue,
                                const LocalTensor<float>& values, int64_t row, uint32_t n) {
@@ -190,11 +185,11 @@ class GradientVector {
   __aicore__ inline void write_results(const Step& step) {
     CrossCoreWaitFlag(sums_ready);
     const uint32_t slot = step.task_slot();
-    results_.write(first_, first_block(step.tile), workspace_.first_sum[slot], first_row_, s_,
-                   dscores_);
+    results_.write(first_, first_block(step.tile), workspace_.first_sum[slot], first_row_,
+                   products_, dscores_);
     if (pass == Pass::keys) {
-      results_.write(second_, second_block(step.tile), workspace_.second_sum[slot], first_row_, s_,
-                     dscores_);
+      results_.write(second_, second_block(step.tile), workspace_.second_sum[slot], first_row_,
+                     products_, dscores_);
     }
   }
   __aicore__ inline void write_zeros(const Tile& tile) {
@@ -243,12 +238,11 @@ class GradientVector {
   GlobalTensor<T> first_;
   GlobalTensor<T> second_;
   TPipe pipe_;
-  TQue<TPosition::VECIN, 1> s_;            // 2 x (slab, block_k) fp32
-  TQue<TPosition::VECIN, 1> dp_;           // 2 x (slab, block_k) fp32
+  TQue<TPosition::VECIN, 1> products_;     // 2 x (2, slab, block_k) fp32: S, dP
   TQue<TPosition::VECOUT, 1> weights_;     // P: 2 x (slab, block_k)
   TQue<TPosition::VECOUT, 1> dscores_;     // 2 x (slab, block_k)
   TQue<TPosition::VECOUT, 1> dx_;          // 2 x (slab, block_k) fp32
-  TQue<TPosition::VECIN, 1> loaded_rows_;  // 2 x (2, half_q): lse, delta
+  TQue<TPosition::VECIN, 1> loaded_rows_;  // (2, half_q): lse, delta
   TBuf<TPosition::VECCALC> rows_;          // (2, half_q): the same
   TBuf<TPosition::VECCALC> slope_;         // (slab, block_k) fp32
   SlabScratch scratch_;

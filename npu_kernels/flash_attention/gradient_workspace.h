@@ -17,6 +17,16 @@ struct GradientAddresses {
   GM_ADDR dx;      // where dbias is asked for: (block_q, block_k) fp32 by tiles
 };
 
+// A copy of neighbouring fp32 values, such as statistics of rows.
+__aicore__ inline DataCopyExtParams row_of(int64_t count) {
+  DataCopyExtParams copy;
+  copy.blockCount = 1;
+  copy.blockLen = u32(count * float_bytes);
+  copy.srcStride = 0;
+  copy.dstStride = 0;
+  return copy;
+}
+
 // Cross-core flags, mode 2, beside aic_with_aivs of the forward.
 constexpr uint16_t products_ready = 4;  // AIC: S and dP of a step are in the workspace
 constexpr uint16_t tiles_ready = 5;     // AIVs: P and dS are

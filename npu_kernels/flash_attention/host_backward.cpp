@@ -13,6 +13,10 @@ using PassKernel = void(GM_ADDR q, GM_ADDR k, GM_ADDR v, GM_ADDR bias, GM_ADDR s
                         GM_ADDR dropout, GM_ADDR dout, GM_ADDR lse, GM_ADDR delta, GM_ADDR first,
                         GM_ADDR second, GM_ADDR tables, GM_ADDR workspace, GradientTiling tiling);
 
+using BiasKernel = void(GM_ADDR dx, GM_ADDR dbias, GM_ADDR tables, GradientTiling tiling);
+using SinkKernel = void(GM_ADDR sink, GM_ADDR lse, GM_ADDR delta, GM_ADDR dsink,
+                        GradientTiling tiling);
+
 }  // namespace flash
 
 extern "C" flash::RowsKernel flash_backward_rows_fp16;
@@ -21,6 +25,8 @@ extern "C" flash::PassKernel flash_backward_keys_fp16;
 extern "C" flash::PassKernel flash_backward_keys_bf16;
 extern "C" flash::PassKernel flash_backward_queries_fp16;
 extern "C" flash::PassKernel flash_backward_queries_bf16;
+extern "C" flash::BiasKernel flash_backward_bias;
+extern "C" flash::SinkKernel flash_backward_sink;
 
 namespace flash {
 namespace {
@@ -50,6 +56,8 @@ class Backward {
     if (task_count(p_, 1) > 0) compute_rows();
     if (key_task_count(p_, 1) > 0) pass_over_keys();
     if (task_count(p_, 1) > 0) pass_over_queries();
+    if (tensors_.dbias.bytes > 0) add_up_bias();
+    if (tensors_.dsink.bytes > 0) add_up_sink();
   }
 
  private:
@@ -76,6 +84,26 @@ class Backward {
     std::vector<Range> outputs{tensors_.dq};
     if (asked_.dbias != nullptr) outputs.push_back(tensors_.dx);
     run_pass(kernel, tiling, std::move(outputs), asked_.dq.data, tensors_.dx.begin);
+  }
+
+  void add_up_bias() {
+    const PairSizes& size = tiling_.dbias;
+    const int64_t parts =
+        size.batch * size.heads * ceil_div(size.queries, half_q) * ceil_div(size.keys, block_k);
+    const Memory memory{{tensors_.dx, tables_range_}, {tensors_.dbias}, {}};
+    launches_.run(vector_only, min_of(parts, vector_cores * asked_.launch.groups), memory, [&] {
+      flash_backward_bias(gm(tensors_.dx.begin), gm(asked_.dbias), gm(tables_.data()), tiling_);
+    });
+  }
+
+  void add_up_sink() {
+    Memory memory{{tensors_.lse, tensors_.delta}, {tensors_.dsink}, {}};
+    memory.inputs.push_back(range_from("sink", p_.sink, p_.heads_q * float_bytes));
+    launches_.run(vector_only, min_of(p_.heads_q, vector_cores * asked_.launch.groups), memory,
+                  [&] {
+                    flash_backward_sink(gm(p_.sink), gm(asked_.lse), gm(tensors_.delta.begin),
+                                        gm(asked_.dsink), tiling_);
+                  });
   }
 
   void run_pass(PassKernel* kernel, const GradientTiling& tiling, std::vector<Range> outputs,
