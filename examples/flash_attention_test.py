@@ -1,4 +1,4 @@
-"""The install check: does our attention run here, forward and backward, and is it right?
+"""The install check: our attention runs here, forward and backward, and is right.
 
     python examples/flash_attention_test.py
 

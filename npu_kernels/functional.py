@@ -16,20 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from npu_kernels import operators
 from npu_kernels.arguments import (
-    check_device,
     check_dropout,
     check_head_dim,
     check_longest,
-    check_numbers,
     check_packed,
-    check_tensors,
     sides,
 )
+from npu_kernels.attend import Stream, attend
 
 Window = tuple[int, int]
-Stream = tuple[int, int]
 UNBOUNDED = (-1, -1)
 
 
@@ -122,7 +118,7 @@ def flash_attn_with_lse(
     out : (batch, seqlen_q, heads_q, head_dim_v)
     lse : (batch, heads_q, seqlen_q), float32
     """
-    return _attend(
+    return attend(
         q,
         k,
         v,
@@ -216,7 +212,7 @@ def flash_attn_varlen_func(
     check_packed(q, k, cu_seqlens_q, cu_seqlens_k)
     check_longest("max_seqlen_q", max_seqlen_q, cu_seqlens_q)
     check_longest("max_seqlen_k", max_seqlen_k, cu_seqlens_k)
-    out, lse = _attend(
+    out, lse = attend(
         q,
         k,
         v,
@@ -295,60 +291,6 @@ class FlashAttention(torch.nn.Module):  # type: ignore[misc]  # mypy sees no tor
         """What is not the default."""
         said = [f"head_dim={self.head_dim}", f"dropout={self.dropout}", f"causal={self.causal}"]
         return ", ".join([*said, *(["smooth_softmax"] if self.use_smooth_softmax else [])])
-
-
-def _attend(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    cu_seqlens: tuple[Tensor, Tensor] | None,
-    *,
-    dropout_p: float,
-    softmax_scale: float | None,
-    window: tuple[int | None, int | None],
-    softcap: float,
-    slopes: Tensor | None,
-    sink: Tensor | None,
-    stream: Stream | None,
-) -> tuple[Tensor, Tensor]:
-    check_device(q)
-    q, k, v = _as_autocast(q, k, v)
-    sequences = None if cu_seqlens is None else len(cu_seqlens[0]) - 1
-    check_tensors(q, k, v, sequences=sequences, slopes=slopes, sink=sink)
-    check_dropout("dropout_p", dropout_p)
-    check_numbers(softmax_scale, softcap)
-    out, lse = operators.forward(
-        q,
-        k,
-        v,
-        *(cu_seqlens or (None, None)),
-        slopes,
-        sink,
-        _rng(stream) if dropout_p else None,
-        q.shape[-1] ** -0.5 if softmax_scale is None else softmax_scale,
-        *window,
-        softcap,
-        dropout_p,
-    )
-    return out, lse
-
-
-def _rng(stream: Stream | None) -> Tensor:
-    """Seed and offset of dropout's stream, given or drawn from torch's generator."""
-    if stream is None:
-        return torch.randint(0, 2**62, (2,), dtype=torch.int64)
-    if any(not 0 <= word < 2**64 for word in stream):
-        raise ValueError(f"stream: {stream}: give seed and offset, each in [0, 2**64)")
-    return torch.tensor([word - (word >> 63 << 64) for word in stream], dtype=torch.int64)
-
-
-def _as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors as a matrix product would take them under torch.autocast."""
-    device = tensors[0].device.type
-    if not torch.is_autocast_enabled(device):
-        return tensors
-    dtype = torch.get_autocast_dtype(device)
-    return tuple(tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors)
 
 
 def __getattr__(name: str) -> Any:
