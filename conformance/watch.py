@@ -83,7 +83,9 @@ class Watch:
 
 def _verdict(call: Call, contract: Callable[[Problem], Contract]) -> Verdict:
     arrays = {name: to_numpy(tensor) for name, tensor in call.tensors.items()}
-    inputs = {name: arrays.pop(name) for name in ("q", "k", "v", "dout") if name in arrays}
+    inputs: dict[str, Any] = {
+        name: arrays.pop(name) for name in ("q", "k", "v", "dout") if name in arrays
+    }
     problem = Problem(**inputs, format=_format(call.tensors["q"]), **call.asked)
     promised = contract(problem)
     return judge(
