@@ -1,4 +1,8 @@
-"""From torch tensors to what the kernels' library is asked, and back, without copying values."""
+"""From torch tensors to what the kernels' library is asked, and back.
+
+Values of the CPU are not copied. Those of an NPU are carried to the host and back, as the binding of
+the device carries them: right, and slow.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,7 @@ def forward(asked: Asked) -> tuple[Tensor, Tensor]:
     """Out and lse."""
     on = _kernel(asked.q)
     launch = binding.flash_forward(on.library, _question(on, asked), knobs=on.knobs)
-    return _tensor(launch.out, asked.q.dtype), torch.from_numpy(launch.lse)
+    return _tensor(launch.out, asked.q), torch.from_numpy(launch.lse).to(asked.q.device)
 
 
 def backward(
@@ -54,17 +58,17 @@ def backward(
         _question(on, asked),
         out=_values(out),
         dout=_values(dout),
-        lse=lse.contiguous().numpy(),
-        dlse=None if dlse is None else dlse.contiguous().numpy(),
+        lse=_floats(lse),
+        dlse=None if dlse is None else _floats(dlse),
         knobs=on.knobs,
     )
-    dq, dk, dv = (_tensor(one, asked.q.dtype) for one in (launch.dq, launch.dk, launch.dv))
+    dq, dk, dv = (_tensor(one, asked.q) for one in (launch.dq, launch.dk, launch.dv))
     dsink = np.empty(0, np.float32) if launch.dsink is None else launch.dsink
-    return dq, dk, dv, torch.from_numpy(dsink)
+    return dq, dk, dv, torch.from_numpy(dsink).to(asked.q.device)
 
 
 def _kernel(q: Tensor) -> AscendKernel:
-    return kernel("emulated")
+    return kernel("emulated" if q.device.type == "cpu" else "device")
 
 
 def _question(on: AscendKernel, asked: Asked) -> Question:
@@ -77,8 +81,8 @@ def _question(on: AscendKernel, asked: Asked) -> Question:
         scale=asked.scale,
         window=asked.window,
         softcap=asked.softcap or None,
-        slopes=None if asked.slopes is None else asked.slopes.contiguous().numpy(),
-        sink=None if asked.sink is None else asked.sink.detach().contiguous().numpy(),
+        slopes=None if asked.slopes is None else _floats(asked.slopes),
+        sink=None if asked.sink is None else _floats(asked.sink),
         cu_seqlens_q=_offsets(asked.cu_seqlens_q),
         cu_seqlens_k=_offsets(asked.cu_seqlens_k),
     )
@@ -111,13 +115,18 @@ def _lengths(tensor: Array, cu_seqlens: Array | None) -> list[int]:
 def _values(tensor: Tensor) -> Array:
     """The bits of 16-bit values, (..., head_dim) uint16; a copy only if rows are not together."""
     rows = tensor if tensor.shape[-1] < 2 or tensor.stride(-1) == 1 else tensor.contiguous()
-    bits: Array = rows.detach().view(torch.uint16).numpy()
+    bits: Array = rows.detach().cpu().view(torch.uint16).numpy()
     return bits
 
 
-def _tensor(bits: Array, dtype: torch.dtype) -> Tensor:
-    return torch.from_numpy(bits).view(dtype)
+def _floats(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().cpu().contiguous().numpy()
+    return array
+
+
+def _tensor(bits: Array, like: Tensor) -> Tensor:
+    return torch.from_numpy(bits).view(like.dtype).to(like.device)
 
 
 def _offsets(cu_seqlens: Tensor | None) -> Array | None:
-    return None if cu_seqlens is None else cu_seqlens.to(torch.int64).numpy()
+    return None if cu_seqlens is None else cu_seqlens.cpu().to(torch.int64).numpy()
