@@ -1,7 +1,7 @@
 """From torch tensors to what the kernels' library is asked, and back.
 
-Values of the CPU are not copied. Those of an NPU are carried to the host and back, as the binding of
-the device carries them: right, and slow.
+Values of the CPU are not copied. Those of an NPU are carried to the host and back, as the binding
+of the device carries them: right, and slow.
 """
 
 from __future__ import annotations
