@@ -33,7 +33,6 @@ def forward(format: str, **asked: object) -> Problem:
 
 
 DECLINED = {
-    "backward": question("fp16"),
     "fp32": forward("fp32"),
     "fp64": forward("fp64"),
     "head_dim 264 > 256": forward("fp16", head_dim=264),
