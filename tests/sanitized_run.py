@@ -1,4 +1,4 @@
-"""Runs our kernel on the emulator, both compiled with sanitizers: shapes to refusals.
+"""Runs our kernel on the emulator, both compiled with sanitizers, from shapes to refusals.
 
 A program of its own: the sanitizers' library must be loaded before Python is.
 """
