@@ -40,9 +40,10 @@ def question_of(problem: Problem) -> Question:
 def _prefix(problem: Problem) -> Array | None:
     if problem.mask.prefix is None:
         return None
+    given = problem.mask.prefix
+    lengths = given if isinstance(given, tuple) else (given,) * problem.batch
     longest = problem.max_seqlen_k  # a prefix beyond it says no more
-    lengths = np.minimum(np.array(problem.mask.prefix, object), longest)
-    return np.broadcast_to(lengths.astype(np.int64), problem.batch).copy()
+    return np.array([min(length, longest) for length in lengths], np.int64)
 
 
 def _bias(problem: Problem) -> Array | None:
