@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,27 @@ def test_no_core_has_more_than_its_share_of_tiles(library):
     mask = dense(1, 4, 512, 300).ask(library, Knobs(cores=4))
     shares = [core.bytes["UB to GM"] for core in mask.counters]
     assert shares == [16 * 3 * 2048 // 8] * 8
+
+
+def test_the_modelled_cost_is_what_the_docs_say(library):
+    pairs, half_tiles = 128 * 4096, 64
+    mask = dense(1, 1, 128, 4096).ask(library, Knobs(fast=True))
+    instructions, repeats = (
+        sum(getattr(core, what)["V"] for core in mask.counters)
+        for what in ("instructions", "repeats")
+    )
+    gathers = pairs / 5 - pairs / 64  # 5 elements per cycle, counted as a repeat of 64
+    least = (repeats + gathers) / pairs
+    most = least + 10 * instructions / pairs
+    layer = 8 * 40 * 4096**2 / (48 * 1.8e9)
+    docs = " ".join((Path(__file__).parents[1] / "docs" / "kernel.md").read_text().split())
+    for said in (
+        f"{instructions / half_tiles:.0f} instructions and {repeats / half_tiles:_.0f}",
+        f"**{least:.2f} cycles per score**",
+        f"**{most:.2f}**",
+        f"**{layer * least:.2f} s to {layer * most:.2f} s**",
+    ):
+        assert said.replace("_", " ") in docs
 
 
 def test_bits_of_its_own_need_no_kernel(library):
