@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -12,8 +14,10 @@ import numpy as np
 from npu_kernels import binding, build
 from npu_kernels.asked import question_of
 from npu_kernels.bits import decode, encode
+from npu_kernels.dropout import bits_of
 from npu_kernels.gradients import Gradients, flash_backward
 from npu_kernels.knobs import Knobs, from_environment
+from npu_kernels.question import Question
 from reference.contract import Contract
 from reference.features import FEATURES
 from reference.formats import FP32, Array
@@ -54,7 +58,9 @@ class AscendKernel:
         CheckFailed
             If the emulator refuses what the kernel does.
         """
-        launch = self.launch(problem)
+        question = self._question(problem)
+        with _declining():
+            launch = binding.flash_forward(self.library, question, knobs=self.knobs)
         result = Result(
             out=decode(launch.out, problem.format),
             lse=launch.lse,
@@ -63,7 +69,7 @@ class AscendKernel:
         )
         if problem.dout is None:
             return result
-        gradients = self.gradients(problem, launch.out, launch.lse)
+        gradients = self._gradients(problem, question, launch.out, launch.lse)
         return replace(result, **_decoded(problem, gradients))
 
     def backward(self, problem: Problem, out: Array, lse: Array) -> Result:
@@ -85,29 +91,35 @@ class AscendKernel:
 
     def launch(self, problem: Problem) -> binding.Launch:
         """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
-        _decline(problem)
-        try:
-            return binding.flash_forward(self.library, question_of(problem), knobs=self.knobs)
-        except binding.Declined as error:
-            raise Unsupported(str(error)) from None
+        with _declining():
+            return binding.flash_forward(self.library, self._question(problem), knobs=self.knobs)
 
     def gradients(self, problem: Problem, out: Array, lse: Array) -> Gradients:
         """Run the backward on out in bits; what it gave in bits, as `launch`."""
-        _decline(problem)
+        return self._gradients(problem, self._question(problem), out, lse)
+
+    def _question(self, problem: Problem) -> Question:
+        problem.require_only(*SUPPORTS)
+        for name in ("head_dim", "head_dim_v"):
+            if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
+                raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
+        with _declining():
+            dropout = bits_of(self.library, problem, knobs=self.knobs)
+        return question_of(problem, dropout=dropout)
+
+    def _gradients(self, problem: Problem, question: Question, out: Array, lse: Array) -> Gradients:
         if problem.dout is None:
             raise Unsupported("no dout: the problem asks for no gradients")
-        try:
+        with _declining():
             return flash_backward(
                 self.library,
-                question_of(problem),
+                question,
                 out=out,
                 dout=encode(problem.dout, problem.format),
                 lse=lse,
                 dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
                 knobs=self.knobs,
             )
-        except binding.Declined as error:
-            raise Unsupported(str(error)) from None
 
     def contract(self, problem: Problem) -> Contract:
         """Weights are cast by CAST_RINT to the problem's format; the sum is of unrounded ones.
@@ -117,6 +129,9 @@ class AscendKernel:
         roundoff), and is then off by as many ulps as its knob says.
 
         tanh comes from exp: its error is absolute, as docs/numerics.md derives it in section 3.
+
+        The backward makes the weights again from lse, adds up dq, dk and dv in fp32 and rounds
+        them once. dbias is made in fp32 and rounded here.
         """
         keys = problem.max_seqlen_k
         exp_ulps = 1.0 + 2.0 * self.knobs.exp
@@ -128,11 +143,12 @@ class AscendKernel:
         )
 
 
-def _decline(problem: Problem) -> None:
-    problem.require_only(*SUPPORTS)
-    for name in ("head_dim", "head_dim_v"):
-        if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
-            raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
+@contextmanager
+def _declining() -> Iterator[None]:
+    try:
+        yield
+    except binding.Declined as error:
+        raise Unsupported(str(error)) from None
 
 
 def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
