@@ -137,7 +137,7 @@ _FAULTS = {
         old="    s.first_key_task = tasks;",
         new="    s.first_key_task = tasks == 0 ? 0 : tasks - 1;",
         made_by=two_sequences,
-        says=("GM tensor dk",),
+        says=("GetValue", "GM tensor tables", "outside of the tensor"),
     ),
 }
 
