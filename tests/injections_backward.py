@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import every_feature
 import numpy as np
 from injection import Injection
 
@@ -11,7 +12,13 @@ from conformance.laws import question
 from reference.problem import Problem
 
 CUBE, VECTOR, RESULTS = "gradient_cube.h", "gradient_vector.h", "gradient_results.h"
-DELTA, PLAN = "delta.h", "gradient_plan.h"
+DELTA, BIAS, PLAN = "delta.h", "bias_gradient.h", "gradient_plan.h"
+
+
+def with_bias(format: str, **asked: object) -> Problem:
+    """A problem with a bias for each key, whose gradient sums over queries."""
+    problem = question(format, **asked)
+    return problem.replace(bias=every_feature.normal(1, 1, 1, problem.max_seqlen_k))
 
 
 def two_sequences(format: str, **asked: object) -> Problem:
@@ -118,7 +125,7 @@ _FAULTS = {
         file=RESULTS,
         old="    copy.blockCount = u16(rows);\n",
         new="    copy.blockCount = u16(round_up(rows, fractal));\n",
-        says=("DataCopyPad", "outside of the tensor"),
+        says=("DataCopyPad", "reads UB bytes", "which nobody wrote"),
     ),
     "both-halves-write-the-same-rows": Injection(
         file=VECTOR,
@@ -131,6 +138,13 @@ _FAULTS = {
         old="      legs_.load_b(l0, b[u32(from * block_q)], of.rows, part);",
         new="      legs_.load_b(l0, b[u32(from * block_q)], block_q, part);",
         says=("LoadData", "reads L1 bytes", "which nobody wrote"),
+    ),
+    "bias-sums-what-was-never-visited": Injection(
+        file=BIAS,
+        old="            if (visits(seen, j)) add(",
+        new="            add(",
+        made_by=with_bias,
+        says=("DataCopyPad", "a value that nothing defined reaches GM tensor dbias"),
     ),
     "offset-of-a-packed-sequence-lost": Injection(
         file=PLAN,

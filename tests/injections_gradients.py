@@ -20,15 +20,21 @@ BIAS, SINK = "bias_gradient.h", "sink_gradient.h"
 
 
 def with_dlse(format: str, **asked: Any) -> Problem:
-    """A problem at whose lse gradients arrive."""
+    """A problem at whose lse gradients of one sign arrive."""
     problem = question(format, **asked)
-    return problem.replace(dlse=every_feature.normal(*problem.shape_lse))
+    return problem.replace(dlse=abs(every_feature.normal(*problem.shape_lse)))
 
 
 def with_bias(format: str, **asked: Any) -> Problem:
     """A problem with a bias for each key."""
     problem = question(format, **asked)
     return problem.replace(bias=every_feature.normal(1, 1, 1, problem.max_seqlen_k))
+
+
+def with_bias_of_queries(format: str, **asked: Any) -> Problem:
+    """A problem with a bias for each query, whose gradient sums over keys."""
+    problem = question(format, **asked)
+    return problem.replace(bias=every_feature.normal(1, 1, problem.max_seqlen_q, 1))
 
 
 SINK_OF_TWO = {"heads_q": 2, "heads_k": 2, "sink": np.array([1, -1], np.float32)}
@@ -73,9 +79,9 @@ _FAULTS = {
         file=VECTOR,
         old="    if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);\n",
         new="",
-        made_by=with_dlse,
-        asked={"seqlen_k": 100, "mask": Mask(), "scale": -9.0},
-        says=("dq",),
+        made_by=with_bias_of_queries,
+        asked={"seqlen_k": 100, "mask": Mask()},
+        says=("dbias",),
     ),
     "mask-forgotten": Injection(
         file=VECTOR,
@@ -85,8 +91,8 @@ _FAULTS = {
     ),
     "scale-dropped": Injection(
         file=VECTOR,
-        old="return key_block(tiling_->dk, tile, t.head_dim, t.scale);",
-        new="return key_block(tiling_->dk, tile, t.head_dim, 1.0f);",
+        old="return key_block(tiling_->dk, tile, head, t.head_dim, t.scale);",
+        new="return key_block(tiling_->dk, tile, head, t.head_dim, 1.0f);",
         says=("dk",),
     ),
     "slope-of-softcap-dropped": Injection(
@@ -130,13 +136,6 @@ _FAULTS = {
         new="  const int64_t first = key + block_k - shift_of(t, s) - t.window_right;",
         says=("dk", "dv"),
     ),
-    "bias-sums-what-was-never-visited": Injection(
-        file=BIAS,
-        old="            if (visits(seen, j)) add(",
-        new="            add(",
-        made_by=with_bias,
-        says=("dbias",),
-    ),
     "bias-loses-the-last-rows": Injection(
         file=BIAS,
         old="        for (int64_t i = rows.begin; i < rows.end; i += half_q) {",
@@ -163,6 +162,7 @@ _FAULTS = {
         old="t.lse.batch == 0 ? 1 : t.batch;",
         new="1;",
         asked={**SINK_OF_TWO, "batch": 2},
+        made_by=with_dlse,
         says=("dsink",),
     ),
 }

@@ -14,38 +14,27 @@
 
 namespace flash {
 
-template <typename T>
-__aicore__ inline void backward_rows(const GradientAddresses& addresses,
-                                     const GradientTiling& tiling) {
-  DeltaCore<T> core;
-  core.init(addresses, tiling);
-  core.process();
-}
-
 template <typename T, Pass pass>
-__aicore__ inline void backward_pass(const GradientAddresses& addresses,
+__aicore__ inline void backward_pass(const Addresses& problem, const GradientAddresses& addresses,
                                      const GradientTiling& tiling) {
   if ASCEND_IS_AIC {
     GradientCube<T, pass> core;
-    core.init(addresses, tiling);
+    core.init(problem, addresses, tiling);
     core.process();
   }
   if ASCEND_IS_AIV {
     GradientVector<T, pass> core;
-    core.init(addresses, tiling);
+    core.init(problem, addresses, tiling);
     core.process();
   }
 }
 
-__aicore__ inline GradientAddresses of_rows(GM_ADDR out, GM_ADDR dout, GM_ADDR dlse, GM_ADDR delta,
-                                            GM_ADDR tables) {
-  GradientAddresses addresses{};
-  addresses.problem.out = out;
-  addresses.problem.tables = tables;
-  addresses.dout = dout;
-  addresses.dlse = dlse;
-  addresses.delta = delta;
-  return addresses;
+// What a pass reads of the forward's arguments.
+__aicore__ inline Addresses problem_of(GM_ADDR q, GM_ADDR k, GM_ADDR v, GM_ADDR bias,
+                                       GM_ADDR slopes, GM_ADDR keep, GM_ADDR dropout, GM_ADDR lse,
+                                       GM_ADDR tables, GM_ADDR workspace) {
+  return Addresses{q,       k,       v,   bias,    slopes,  nullptr, keep,
+                   dropout, nullptr, lse, nullptr, nullptr, tables,  workspace};
 }
 
 }  // namespace flash
@@ -55,7 +44,9 @@ extern "C" __global__ __aicore__ void flash_backward_rows_fp16(GM_ADDR out, GM_A
                                                                GM_ADDR tables,
                                                                flash::GradientTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
-  flash::backward_rows<half>(flash::of_rows(out, dout, dlse, delta, tables), tiling);
+  flash::DeltaCore<half> core;
+  core.init(out, dout, dlse, delta, tables, tiling);
+  core.process();
 }
 
 extern "C" __global__ __aicore__ void flash_backward_rows_bf16(GM_ADDR out, GM_ADDR dout,
@@ -63,7 +54,9 @@ extern "C" __global__ __aicore__ void flash_backward_rows_bf16(GM_ADDR out, GM_A
                                                                GM_ADDR tables,
                                                                flash::GradientTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
-  flash::backward_rows<bfloat16_t>(flash::of_rows(out, dout, dlse, delta, tables), tiling);
+  flash::DeltaCore<bfloat16_t> core;
+  core.init(out, dout, dlse, delta, tables, tiling);
+  core.process();
 }
 
 extern "C" __global__ __aicore__ void flash_backward_keys_fp16(
@@ -72,15 +65,8 @@ extern "C" __global__ __aicore__ void flash_backward_keys_fp16(
     GM_ADDR workspace, flash::GradientTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
   flash::backward_pass<half, flash::Pass::keys>(
-      {{q, k, v, bias, slopes, nullptr, keep, dropout, nullptr, lse, nullptr, nullptr, tables,
-        workspace},
-       dout,
-       nullptr,
-       delta,
-       dk,
-       dv,
-       nullptr},
-      tiling);
+      flash::problem_of(q, k, v, bias, slopes, keep, dropout, lse, tables, workspace),
+      {dout, delta, dk, dv, nullptr}, tiling);
 }
 
 extern "C" __global__ __aicore__ void flash_backward_keys_bf16(
@@ -89,15 +75,8 @@ extern "C" __global__ __aicore__ void flash_backward_keys_bf16(
     GM_ADDR workspace, flash::GradientTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
   flash::backward_pass<bfloat16_t, flash::Pass::keys>(
-      {{q, k, v, bias, slopes, nullptr, keep, dropout, nullptr, lse, nullptr, nullptr, tables,
-        workspace},
-       dout,
-       nullptr,
-       delta,
-       dk,
-       dv,
-       nullptr},
-      tiling);
+      flash::problem_of(q, k, v, bias, slopes, keep, dropout, lse, tables, workspace),
+      {dout, delta, dk, dv, nullptr}, tiling);
 }
 
 extern "C" __global__ __aicore__ void flash_backward_queries_fp16(
@@ -106,15 +85,8 @@ extern "C" __global__ __aicore__ void flash_backward_queries_fp16(
     GM_ADDR workspace, flash::GradientTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
   flash::backward_pass<half, flash::Pass::queries>(
-      {{q, k, v, bias, slopes, nullptr, keep, dropout, nullptr, lse, nullptr, nullptr, tables,
-        workspace},
-       dout,
-       nullptr,
-       delta,
-       dq,
-       nullptr,
-       dx},
-      tiling);
+      flash::problem_of(q, k, v, bias, slopes, keep, dropout, lse, tables, workspace),
+      {dout, delta, dq, nullptr, dx}, tiling);
 }
 
 extern "C" __global__ __aicore__ void flash_backward_queries_bf16(
@@ -123,15 +95,8 @@ extern "C" __global__ __aicore__ void flash_backward_queries_bf16(
     GM_ADDR workspace, flash::GradientTiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_MIX_AIC_1_2);
   flash::backward_pass<bfloat16_t, flash::Pass::queries>(
-      {{q, k, v, bias, slopes, nullptr, keep, dropout, nullptr, lse, nullptr, nullptr, tables,
-        workspace},
-       dout,
-       nullptr,
-       delta,
-       dq,
-       nullptr,
-       dx},
-      tiling);
+      flash::problem_of(q, k, v, bias, slopes, keep, dropout, lse, tables, workspace),
+      {dout, delta, dq, nullptr, dx}, tiling);
 }
 
 extern "C" __global__ __aicore__ void flash_backward_bias(GM_ADDR dx, GM_ADDR dbias, GM_ADDR tables,
