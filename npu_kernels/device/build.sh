@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Builds our kernels with CANN for one chip: a library with the C ABI of abi.h.
 #
-#   bash npu_kernels/device/build.sh -arch 910b1|910b2|910b3|910b4|910_93|<SOC name> [-o FOLDER]
+#   bash npu_kernels/device/build.sh -arch 910b1|910b2|910b3|910b4|910_93|<SOC name>
+#        [-o FOLDER] [-by asc|ascendc_library]
 #
-# The library goes to FOLDER, or $NPU_BUILD_DIR/device, or npu_kernels/_build/device. Exit code:
-# 0 built, 1 the build failed, 2 the arguments or the chip are refused, 3 CANN or CMake is missing.
+# The library goes to FOLDER, or $NPU_BUILD_DIR/device, or npu_kernels/_build/device. CANN 9.x is
+# taken by its language ASC, 8.x by ascendc_library, unless -by says which. Exit code: 0 built, 1 the
+# build failed, 2 the arguments or the chip are refused, 3 a part of CANN or CMake is missing.
 set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,14 +22,23 @@ usage="give -arch 910b1, 910b2, 910b3, 910b4, 910_93 or the SOC name that npu-sm
 
 arch=
 folder=
+by=
 while [ $# -gt 0 ]; do
   case $1 in
-    -arch | -o) [ $# -gt 1 ] && [ -n "$2" ] || refuse 2 "$1 needs a value: $usage" ;;
+    -arch | -o | -by) [ $# -gt 1 ] && [ -n "$2" ] || refuse 2 "$1 needs a value: $usage" ;;
     *) refuse 2 "unknown argument $1: $usage" ;;
   esac
-  if [ "$1" = -arch ]; then arch=$2; else folder=$2; fi
+  case $1 in
+    -arch) arch=$2 ;;
+    -o) folder=$2 ;;
+    -by) by=$2 ;;
+  esac
   shift 2
 done
+case $by in
+  "" | asc | ascendc_library) ;;
+  *) refuse 2 "-by $by: give asc (CANN 9.x) or ascendc_library (8.x), or leave it out" ;;
+esac
 [ -n "$arch" ] || refuse 2 "no chip: $usage"
 
 # --- Which chip ---
@@ -80,7 +91,7 @@ echo "build.sh: $soc, CANN in $root"
 status=0
 # The stub generator of CANN 8.5 to 9.1 finds its objects only if make builds them.
 "$cmake" -G "Unix Makefiles" -S "$here" -B "$work" -DCMAKE_BUILD_TYPE=Release \
-  "-DSOC_VERSION=$soc" "-DASCEND_CANN_PACKAGE_PATH=$root" >"$work/log" 2>&1 || status=$?
+  "-DSOC_VERSION=$soc" "-DASCEND_CANN_PACKAGE_PATH=$root" "-DNPU_BY=$by" >"$work/log" 2>&1 || status=$?
 if [ $status -ne 0 ]; then
   missing=$(sed -n 's/^ *missing: //p' "$work/log" | head -n 1)
   [ -z "$missing" ] || refuse 3 "no CANN: $missing"
@@ -92,5 +103,6 @@ if [ $status -ne 0 ]; then
   cat "$work/log" >&2
   refuse 1 "the build failed; what it said is above"
 fi
-mv "$work/$library" "$folder/$library"  # a library in use keeps its old file
+cp "$work/$library" "$folder/.$library.$$"
+mv "$folder/.$library.$$" "$folder/$library"  # whoever has loaded the old one keeps it
 echo "build.sh: $folder/$library, for $soc; not run on a device by us"
