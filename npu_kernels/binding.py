@@ -21,6 +21,7 @@ from npu_kernels.structs import CORES, PATHS, PIPES
 from reference.formats import Array
 
 OK, BAD_ARGUMENT, UNSUPPORTED, CHECK_FAILED = range(4)
+FUNCTIONS = ("npu_flash_forward", "npu_flash_backward", "npu_dropout_mask")
 TEXT_BYTES = 64 * 1024
 
 
@@ -108,6 +109,9 @@ def load(path: Path) -> ctypes.CDLL:
                 f"{path}: Npu{struct.__name__} has {theirs} bytes there and {ours} in structs.py: "
                 "make structs.py like abi.h, and build again"
             )
+    for name in FUNCTIONS:
+        if hasattr(library, name):
+            getattr(library, f"{name}_workspace").restype = ctypes.c_int64
     return library
 
 
@@ -191,9 +195,8 @@ def call(
         counters_capacity=len(counters),
     )
     launch = asked.launch
-    bytes_needed = getattr(library, f"{function}_workspace")
-    bytes_needed.restype = ctypes.c_int64
-    needed = max(bytes_needed(ctypes.byref(asked)), 0)  # an error is told by the call itself
+    needed = getattr(library, f"{function}_workspace")(ctypes.byref(asked))
+    needed = max(needed, 0)  # an error is told by the call itself
     workspace = guarded("workspace", (needed,), np.uint8)
     launch.workspace, launch.workspace_bytes = address(workspace.array), needed
     before = fingerprints(reads)

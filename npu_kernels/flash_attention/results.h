@@ -39,11 +39,12 @@ class Results {
   __aicore__ inline void write(const Tile& tile, const RunningRows& of, SlabScratch& scratch) {
     const float sink = sink_of(tile);
     const bool has_sink = sink > minus_infinity;
+    CompareScalar(sees_keys_.Get<uint8_t>(), of.l, 0.0f, CMPMODE::GT, u32(half_q));
     if (has_sink) add_sink(of, sink);
     const LocalTensor<float> divisor = divisor_.Get<float>();
     Maxs(divisor, of.l, smallest_sum, u32(half_q));  // without keys: 0 / smallest_sum = 0
     PipeBarrier<PIPE_V>();
-    write_statistics(tile, of, divisor);
+    write_statistics(tile, of, divisor, sink);
     if (tiling_->keep_prob < 1.0f) {
       Muls(divisor, divisor, tiling_->keep_prob, u32(half_q));
       PipeBarrier<PIPE_V>();
@@ -70,7 +71,7 @@ class Results {
     const float sink = sink_of(tile);
     const LocalTensor<float> lse = statistics_.template AllocTensor<float>();
     Duplicate(lse, sink, u32(2 * half_q));  // and softmax_max
-    Duplicate(lse[u32(2 * half_q)], sink > minus_infinity ? 1.0f : 0.0f, u32(half_q));
+    Duplicate(lse[u32(2 * half_q)], sum_without_keys(sink), u32(half_q));
     statistics_.EnQue(lse);
     store_statistics(tile);
     for (int64_t row = 0; row < rows; row += slab_) {
@@ -85,6 +86,11 @@ class Results {
   // Of the tile's head; -inf, which changes nothing, if there is none.
   __aicore__ inline float sink_of(const Tile& tile) const {
     return tiling_->has_sink ? sink_.GetValue(static_cast<uint64_t>(tile.head)) : minus_infinity;
+  }
+
+  // A row that sees no key has exactly its sink: what Exp and Ln give is near it only.
+  __aicore__ static inline float sum_without_keys(float sink) {
+    return sink > minus_infinity ? 1.0f : 0.0f;
   }
 
   // As a last key without a value: m' = max(m, sink), l' = shrink l + exp(sink - m'), and acc is to
@@ -113,20 +119,20 @@ class Results {
   }
 
   __aicore__ inline void write_statistics(const Tile& tile, const RunningRows& of,
-                                          const LocalTensor<float>& divisor) {
+                                          const LocalTensor<float>& divisor, float sink) {
     const uint32_t n = u32(half_q);
     const LocalTensor<uint8_t> sees_keys = sees_keys_.Get<uint8_t>();
     const LocalTensor<float> lse = statistics_.template AllocTensor<float>();
     const LocalTensor<float> softmax_max = lse[n];
     const LocalTensor<float> softmax_sum = lse[2 * n];
-    CompareScalar(sees_keys, of.l, 0.0f, CMPMODE::GT, n);
-    Adds(softmax_sum, of.l, 0.0f, n);
     Ln(lse, divisor, n);
     PipeBarrier<PIPE_V>();
     Add(lse, lse, of.m, n);
-    Select(softmax_max, sees_keys, of.m, minus_infinity, SELMODE::VSEL_TENSOR_SCALAR_MODE, n);
+    Select(softmax_max, sees_keys, of.m, sink, SELMODE::VSEL_TENSOR_SCALAR_MODE, n);
+    Select(softmax_sum, sees_keys, of.l, sum_without_keys(sink), SELMODE::VSEL_TENSOR_SCALAR_MODE,
+           n);
     PipeBarrier<PIPE_V>();
-    Select(lse, sees_keys, lse, minus_infinity, SELMODE::VSEL_TENSOR_SCALAR_MODE, n);
+    Select(lse, sees_keys, lse, sink, SELMODE::VSEL_TENSOR_SCALAR_MODE, n);
     statistics_.EnQue(lse);
     store_statistics(tile);
   }
