@@ -68,8 +68,8 @@ class OnDevice:
         """
         places: dict[int, int] = {}
         blocks = []
-        filled = [array for array in reads.values() if array is not None and array.size]
-        for array in sorted(filled, key=used_bytes):  # of two that begin together, the longer
+        given = [array for array in reads.values() if array is not None]
+        for array in sorted(given, key=used_bytes):  # of two that begin together, the longer
             blocks.append(self.memory.upload(_bytes(array), is_written=False))
             places[array.ctypes.data] = self.memory.address(blocks[-1])
         written = [self.memory.upload(one.whole, is_written=True) for one in writes]
@@ -85,7 +85,9 @@ class OnDevice:
 
 
 def _bytes(array: Array) -> Array:
-    """From an array's first byte to its last, gaps included."""
+    """From an array's first byte to its last, gaps included; of an empty one a byte to point to."""
+    if array.size == 0:
+        return np.zeros(1, np.uint8)
     first = array[(slice(0, 1),) * array.ndim].view(np.uint8)
     return np.lib.stride_tricks.as_strided(first, (used_bytes(array),), (1,))
 
