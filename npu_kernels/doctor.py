@@ -76,10 +76,10 @@ def missing(findings: list[Finding], target: str) -> list[str]:
     return [one.part for one in findings if one.part in TARGETS[target] and not one.found]
 
 
-def run(target: str) -> int:
+def run(target: str, places: Places | None = None) -> int:
     """Print all findings and what follows; 0 if `target` can run, else 1."""
     findings = []
-    for finding in examine():
+    for finding in examine(places):
         print(finding, flush=True)
         findings.append(finding)
     print()

@@ -54,10 +54,12 @@ def kernel(cann, built, monkeypatch):
     return ascend_c.AscendKernel(name=name, library=on, knobs=knobs, digest="")
 
 
-@pytest.fixture
-def emulated(monkeypatch):
-    monkeypatch.delenv("NPU_EMULATOR", raising=False)
-    return npu_kernels.emulated
+@pytest.fixture(scope="module")
+def emulated():
+    """Before any test says where the device's library is: the emulator's lies elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NPU_EMULATOR", raising=False)
+        return npu_kernels.emulated
 
 
 def everything(format: str):
