@@ -78,10 +78,7 @@ class AscendKernel:
         since the order on the silicon is unpublished. Exp rounds once (half an ulp is one unit
         roundoff), and is then off by as many ulps as its knob says.
 
-        tanh(y) is computed as 1 - 2 / (e + 1), e = exp(2 y). Let g = 2 / (e + 1), which is in
-        (0, 2). Exp moves g by its relative error times g e / (e + 1) <= 1/2; the sum and the
-        quotient round, 2 u g <= 4 u. That is `tanh_abs`. The cap in fp32, 2 / cap, the product
-        with it and the last difference are relative to tanh: 4 u of the 6 that `tanh_rel` allows.
+        tanh comes from exp: its error is absolute, as docs/numerics.md derives it in section 3.
         """
         keys = problem.max_seqlen_k
         exp_ulps = 1.0 + 2.0 * self.knobs.exp

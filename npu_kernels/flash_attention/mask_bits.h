@@ -29,7 +29,7 @@ class MaskBits {
     const int64_t rows = round_up(half_rows(tile.rows, first_row_), fractal);
     load(tile, edges, rows);
     bits_ = queue_.DeQue<uint8_t>();
-    if (hides_) join(edges, rows);
+    if (edges.hides()) join(edges, rows);
   }
   __aicore__ inline void release() {
     if (hides_ || drops()) queue_.FreeTensor(bits_);
@@ -37,7 +37,7 @@ class MaskBits {
 
   // s: (n, block_k), rows of this half from `row` on. Hides what is not visible.
   __aicore__ inline void hide(const LocalTensor<float>& s, int64_t row, uint32_t n) const {
-    if (hides_) keep_where(s, bits_[u32(row * bits_row_bytes)], hidden_score, n);
+    if (hides_) keep_where(s, bits_[visible_part + u32(row * bits_row_bytes)], hidden_score, n);
   }
   // p: likewise. 0 where dropout does not keep the weight.
   __aicore__ inline void drop(const LocalTensor<float>& p, int64_t row, uint32_t n) const {
@@ -69,14 +69,16 @@ class MaskBits {
   __aicore__ inline void load(const Tile& tile, const Edges& edges, int64_t rows) {
     const uint32_t bytes = u32(rows * bits_row_bytes);
     const LocalTensor<uint8_t> bits = queue_.AllocTensor<uint8_t>();
-    if (edges.hides_right) DataCopy(bits[right_part], tables_[staircase_from(edges.right)], bytes);
+    if (edges.hides_right)
+      DataCopy(bits[visible_part], tables_[staircase_from(edges.right)], bytes);
     if (edges.hides_left) DataCopy(bits[left_part], tables_[staircase_from(edges.left)], bytes);
     if (edges.hides() && edges.prefix > 0) {
       const int64_t at = constant_rows_at + edges.prefix * constant_row_bytes;
       DataCopy(bits[prefix_part], tables_[static_cast<uint64_t>(at)], u32(constant_row_bytes));
     }
     if (tiling_->has_keep) {
-      DataCopy(bits[keep_part], keep_[half_at(tiling_->keep, tile)], bytes);
+      const uint32_t part = edges.hides() ? keep_part : visible_part;
+      DataCopy(bits[part], keep_[half_at(tiling_->keep, tile)], bytes);
     }
     if (drops()) {
       DataCopy(bits[dropout_part], dropout_[half_at(tiling_->dropout, tile)], bytes);
@@ -84,17 +86,12 @@ class MaskBits {
     queue_.EnQue(bits);
   }
 
-  // The visible pairs end up in the part of the right edge.
+  // What is visible begins as the right edge, if that hides.
   __aicore__ inline void join(const Edges& edges, int64_t rows) {
-    const LocalTensor<uint16_t> visible = words(right_part);
+    const LocalTensor<uint16_t> visible = words(visible_part);
     const LocalTensor<uint16_t> left = words(left_part);
     const LocalTensor<uint16_t> keep = words(keep_part);
     const int32_t count = static_cast<int32_t>(rows * bits_row_bytes / int64_t{sizeof(uint16_t)});
-    if (!edges.hides()) {
-      Or(visible, keep, keep, count);
-      PipeBarrier<PIPE_V>();
-      return;
-    }
     if (edges.hides_left) {
       Not(edges.hides_right ? left : visible, left, count);
       PipeBarrier<PIPE_V>();
@@ -128,7 +125,7 @@ class MaskBits {
   }
 
   // Bytes from the beginning of a buffer.
-  static constexpr uint32_t right_part = 0;
+  static constexpr uint32_t visible_part = 0;
   static constexpr uint32_t left_part = u32(bits_half_bytes);
   static constexpr uint32_t keep_part = u32(2 * bits_half_bytes);
   static constexpr uint32_t dropout_part = u32(3 * bits_half_bytes);

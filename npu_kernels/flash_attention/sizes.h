@@ -70,7 +70,7 @@ constexpr __aicore__ inline int64_t slab_rows(int64_t head_dim_v) {
 }
 
 // One AIV. scores, weights and bias: 2 x (slab, block_k). acc: (half_q, head_dim_v). partial and
-// out: 2 x (slab, head_dim_v). Bits: 2 x (right, left, keep, dropout) of a half, and a constant
+// out: 2 x (slab, head_dim_v). Bits: 2 x (visible, left, keep, dropout) of a half, and a constant
 // row. Per slab row: half a row of scores for trees, three blocks of 8 floats. Statistics: 8 x
 // half_q floats, and 2 x 3 x half_q on their way out; 32 B of comparison bits, 32 B of softcap. The
 // ramp.
