@@ -19,6 +19,12 @@ def path() -> Path:
     return build.build_folder() / "device" / NAME
 
 
+def shown(file: Path) -> Path:
+    """The same path as short as it is seen from here."""
+    here = Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file
+
+
 def load() -> ctypes.CDLL:
     """The library, loaded.
 
@@ -30,7 +36,9 @@ def load() -> ctypes.CDLL:
         If it was made from another abi.h.
     """
     if not path().exists():
-        raise build.Unavailable(f"there is no {path()}: bash {SCRIPT} -arch SOC, where CANN is")
+        raise build.Unavailable(
+            f"there is no {shown(path())}: bash {shown(SCRIPT)} -arch SOC, where CANN is"
+        )
     try:
         library = binding.load(path())
     except OSError as error:
@@ -55,6 +63,7 @@ def wrong_chip(wanted: str, here: str) -> str:
     """Why a library for one SOC does not run on another, in one line; "" if they are one."""
     if wanted == here:
         return ""
-    return f"{path()} was built for {wanted}, and this chip is {here or 'unknown'}: " + (
-        f"bash {SCRIPT} -arch {here or 'SOC'}"
+    return (
+        f"{shown(path())} was built for {wanted}, and this chip is {here or 'unknown'}: "
+        f"bash {shown(SCRIPT)} -arch {here or 'SOC'}"
     )

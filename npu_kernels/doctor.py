@@ -172,7 +172,7 @@ def _emulator() -> Finding:
         return Finding("emulator", "", f"the compiler refuses it:\n{error}")
     except (build.Unavailable, binding.Mismatch, binding.CheckFailed, Unsupported) as error:
         return Finding("emulator", "", str(error))
-    return Finding("emulator", f"runs, compiled in {build.build_folder()}")
+    return Finding("emulator", f"runs, compiled in {device_library.shown(build.build_folder())}")
 
 
 def _device_library(asked: Probe) -> Finding:
@@ -183,4 +183,6 @@ def _device_library(asked: Probe) -> Finding:
     built_for = device_library.built_for(library)
     if asked.soc and (why := device_library.wrong_chip(built_for, asked.soc)):
         return Finding("device library", "", why)
-    return Finding("device library", f"for {built_for}, in {device_library.path()}")
+    return Finding(
+        "device library", f"for {built_for}, in {device_library.shown(device_library.path())}"
+    )

@@ -83,6 +83,7 @@ torch.npu = type("npu", (), dict(
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """Install packages of these names and contents, and ask."""
+
     def install(**packages: str) -> Probe:
         for name, text in packages.items():
             notes = tmp_path / f"{name}-2.13.0.dist-info"

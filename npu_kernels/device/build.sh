@@ -11,7 +11,7 @@ set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 library=libnpu_flash_attention.so
-chips="910b1 910b2 910b2c 910b3 910b4 910b4-1 910_9391 910_9381 910_9372 910_9392 910_9382 910_9362"
+chips="910b1 910b2 910b2c 910b3 910b4 910b4-1 910_9391 910_9381 910_9372 910_9392 910_9382 910_9362 910_9363"
 
 refuse() {  # exit code, then one line
   echo "build.sh: $2" >&2
