@@ -62,6 +62,7 @@ SHAPES = {
     "scale: must be finite": problem(scale=float("nan")),
     "softcap: -1.0* must be positive": problem(softcap=-1.0),
     "softcap: inf must be positive": problem(softcap=float("inf")),
+    "softcap: is too small for scale 0.3": problem(softcap=1e-45),
     "softcap: nan must be positive": problem(softcap=float("nan")),
     "keep_prob: 0.0* is not in \\(0, 1\\]": problem(keep_prob=0.0),
     "keep_prob: 1.5": problem(keep_prob=1.5),

@@ -61,6 +61,12 @@ def test_the_largest_numbers_are_legal(kernel, change):
     assert np.isfinite(altered(every_feature.everything("fp16")).out).all()
 
 
+@pytest.mark.parametrize("name", ["softcap", "scale"])
+def test_a_number_beyond_fp32_is_refused(kernel, name):
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        kernel(forward("fp16", **{name: 1e39}))
+
+
 WRITES_BESIDE = Injection(
     file="host.cpp",
     old="flash::run(*forward, std::move(memory));",

@@ -45,6 +45,7 @@ WRONG = {
     "anchor: 'left'": {**DENSE, "anchor": "left"},
     "softcap: 0": {**DENSE, "softcap": 0.0},
     "softcap: -1": {**DENSE, "softcap": -1.0},
+    "softcap: 1e-50": {**DENSE, "softcap": 1e-50},
     "softcap: nan": {**DENSE, "softcap": float("nan")},
     "sink: float32 of shape \\(3,\\)": {**DENSE, "sink": floats(3)},
     "slopes: float32 of shape \\(3,\\)": {**DENSE, "slopes": floats(3)},
