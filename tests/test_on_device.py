@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ import npu_kernels
 from conformance.laws import CAUSAL, question
 from conformance.transform import laid_out
 from npu_kernels import ascend_c, binding, build, device_library, on_device
+from npu_kernels.device_memory import TorchMemory
 from npu_kernels.knobs import Knobs
 from npu_kernels.torch_probe import Probe
 from reference.dropout import Dropout
@@ -161,6 +163,19 @@ def test_a_byte_written_beside_out_on_the_device_is_noticed(kernel, monkeypatch)
         kernel(question("fp16").replace(dout=None))
 
 
+def test_launches_go_to_the_stream_that_is_current_in_torch_npu(monkeypatch):
+    current = SimpleNamespace(npu_stream=0x1234)
+    monkeypatch.setitem(sys.modules, "torch_npu", SimpleNamespace())
+    monkeypatch.setitem(
+        sys.modules,
+        "torch",
+        SimpleNamespace(npu=SimpleNamespace(current_stream=lambda: current)),
+    )
+    monkeypatch.setenv("TORCH_DEVICE_BACKEND_AUTOLOAD", "1")
+    assert TorchMemory().stream() == 0x1234
+    assert os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] == "0"
+
+
 # --- Which kernel a name means ---
 
 
@@ -239,7 +254,7 @@ def test_without_a_library_torch_is_not_even_asked(tmp_path):
     assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
-def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, built, cann):
+def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, built):
     monkeypatch.setenv("NPU_BUILD_DIR", str(built.parent / "torn"))
     device_library.path().parent.mkdir(parents=True)
     device_library.path().write_bytes(b"\x7fELF")
