@@ -11,6 +11,7 @@ from npu_kernels import binding, build, device_library, on_device
 from npu_kernels.asked import question_of
 from npu_kernels.bits import decode
 from npu_kernels.device_memory import OnDevice
+from npu_kernels.dropout import bits_of
 from npu_kernels.knobs import Knobs, from_environment
 from reference.contract import Contract
 from reference.features import FEATURES
@@ -67,7 +68,9 @@ class AscendKernel:
             if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
                 raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
         try:
-            return binding.flash_forward(self.library, question_of(problem), knobs=self.knobs)
+            dropout = bits_of(self.library, problem, knobs=self.knobs)
+            question = question_of(problem, dropout=dropout)
+            return binding.flash_forward(self.library, question, knobs=self.knobs)
         except binding.Declined as error:
             raise Unsupported(str(error)) from None
 

@@ -13,9 +13,9 @@ class Altered:
     def __init__(self, library, change):
         self.library, self.change = library, change
 
-    def npu_flash_forward_workspace(self, pointer):
-        """As the library's."""
-        return self.library.npu_flash_forward_workspace(pointer)
+    def __getattr__(self, name):
+        """What is not changed is the library's."""
+        return getattr(self.library, name)
 
     def npu_flash_forward(self, pointer):
         """As the library's, after the change."""

@@ -139,7 +139,7 @@ def test_a_file_has_one_kernel_of_addresses_alone(file):
     text = file.read_text()
     [(kind, name, arguments)] = ENTRY.findall(text)
     assert kind == "__aicore__"
-    assert name == f"npu_{file.stem}"
+    assert name == f"ascend_{file.stem}"
     assert all(one.split()[:-1] == ["GM_ADDR"] for one in arguments.split(","))
     assert text.count("KERNEL_TASK_TYPE_DEFAULT(") == 1
 

@@ -22,26 +22,29 @@ std::map<uint8_t*, Block> blocks;
 std::string soc = "Ascend910B2";
 std::string error;
 bool is_lost = false;
+constexpr auto mixed = emulator::KernelType::mix_aic_1_2;
+constexpr auto vector_only = emulator::KernelType::aiv_only;
 
 aclError failed(const std::string& why) {
   error = why;
   return 507000;
 }
 
-using Kernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR,
-                    GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
+using ForwardKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR,
+                           GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
 
-template <typename... Addresses>
-uint32_t launch(Kernel kernel, uint32_t groups, Addresses... addresses) {
+using MaskKernel = void(GM_ADDR, GM_ADDR, GM_ADDR);
+
+template <typename Kernel, typename... Addresses>
+uint32_t launch(emulator::KernelType type, Kernel kernel, uint32_t cores, Addresses... addresses) {
   std::vector<emulator::GmTensor> tensors;
   for (const auto& [begin, block] : blocks) {
     tensors.push_back({"device memory", begin, block.bytes, block.kind});
   }
   emulator::Options options;
   options.deterministic = true;
-  const auto report =
-      emulator::launch(options, emulator::KernelType::mix_aic_1_2, static_cast<int>(groups),
-                       tensors, [&] { kernel(static_cast<GM_ADDR>(addresses)...); });
+  const auto report = emulator::launch(options, type, static_cast<int>(cores), tensors,
+                                       [&] { kernel(static_cast<GM_ADDR>(addresses)...); });
   if (!report.ok) {
     is_lost = true;
     error = report.error;
@@ -53,8 +56,9 @@ uint32_t launch(Kernel kernel, uint32_t groups, Addresses... addresses) {
 
 extern "C" {
 
-Kernel npu_forward_fp16;
-Kernel npu_forward_bf16;
+ForwardKernel ascend_forward_fp16;
+ForwardKernel ascend_forward_bf16;
+MaskKernel ascend_dropout_mask;
 
 // --- For the test ---
 
@@ -115,20 +119,24 @@ aclError aclrtSynchronizeStream(aclrtStream stream) {
   return 507015;
 }
 
-uint32_t aclrtlaunch_npu_forward_fp16(uint32_t groups, aclrtStream, void* q, void* k, void* v,
-                                      void* bias, void* slopes, void* sink, void* keep,
-                                      void* dropout, void* out, void* lse, void* softmax_max,
-                                      void* softmax_sum, void* tables, void* workspace,
-                                      void* tiling) {
-  return launch(npu_forward_fp16, groups, q, k, v, bias, slopes, sink, keep, dropout, out, lse,
-                softmax_max, softmax_sum, tables, workspace, tiling);
+uint32_t aclrtlaunch_ascend_forward_fp16(uint32_t groups, aclrtStream, void* q, void* k, void* v,
+                                         void* bias, void* slopes, void* sink, void* keep,
+                                         void* dropout, void* out, void* lse, void* softmax_max,
+                                         void* softmax_sum, void* tables, void* workspace,
+                                         void* tiling) {
+  return launch(mixed, ascend_forward_fp16, groups, q, k, v, bias, slopes, sink, keep, dropout, out,
+                lse, softmax_max, softmax_sum, tables, workspace, tiling);
 }
-uint32_t aclrtlaunch_npu_forward_bf16(uint32_t groups, aclrtStream, void* q, void* k, void* v,
-                                      void* bias, void* slopes, void* sink, void* keep,
-                                      void* dropout, void* out, void* lse, void* softmax_max,
-                                      void* softmax_sum, void* tables, void* workspace,
-                                      void* tiling) {
-  return launch(npu_forward_bf16, groups, q, k, v, bias, slopes, sink, keep, dropout, out, lse,
-                softmax_max, softmax_sum, tables, workspace, tiling);
+uint32_t aclrtlaunch_ascend_forward_bf16(uint32_t groups, aclrtStream, void* q, void* k, void* v,
+                                         void* bias, void* slopes, void* sink, void* keep,
+                                         void* dropout, void* out, void* lse, void* softmax_max,
+                                         void* softmax_sum, void* tables, void* workspace,
+                                         void* tiling) {
+  return launch(mixed, ascend_forward_bf16, groups, q, k, v, bias, slopes, sink, keep, dropout, out,
+                lse, softmax_max, softmax_sum, tables, workspace, tiling);
+}
+uint32_t aclrtlaunch_ascend_dropout_mask(uint32_t cores, aclrtStream, void* bits, void* tables,
+                                         void* tiling) {
+  return launch(vector_only, ascend_dropout_mask, cores, bits, tables, tiling);
 }
 }

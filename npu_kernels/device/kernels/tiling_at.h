@@ -3,10 +3,10 @@
 #pragma once
 
 #include "kernel_operator.h"
-#include "problem.h"
 
 namespace flash {
 
+template <typename Tiling>
 __aicore__ inline void read_tiling(Tiling& tiling, GM_ADDR at) {
   static_assert(sizeof(Tiling) % sizeof(int64_t) == 0, "read by words");
   AscendC::GlobalTensor<int64_t> words;
