@@ -14,8 +14,8 @@ INJECTIONS = {
     # --- Order ---
     "no-barrier-within-a-product": Injection(
         file=PHILOX,
-        old="step(products[i]);\n      PipeBarrier<PIPE_V>();",
-        new="step(products[i]);",
+        old="multiply_step(step, products[i]);\n      PipeBarrier<PIPE_V>();",
+        new="multiply_step(step, products[i]);",
         says=("RAW", "no PipeBarrier<PIPE_V>"),
     ),
     "no-barrier-before-the-words-are-lined-up": Injection(
