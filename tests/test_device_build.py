@@ -108,6 +108,17 @@ def test_an_incomplete_cann_is_told_by_the_first_file_that_is_missing(tmp_path, 
     assert done.stderr.startswith(f"build.sh: no CANN: {missing}")
 
 
+def test_the_language_asc_that_was_asked_for_and_is_not_there_is_named(tmp_path):
+    for part in PARTS.values():
+        (tmp_path / part).parent.mkdir(parents=True)
+        (tmp_path / part).touch()
+    done = script(
+        "-arch", "910b1", "-by", "asc", "-o", str(tmp_path), ASCEND_HOME_PATH=str(tmp_path)
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert done.stderr.startswith(f"build.sh: no CANN: the CMake package ASC in {tmp_path}: ")
+
+
 def test_cmake_alone_names_the_missing_file_in_one_line(tmp_path, empty):
     chip = ("-DSOC_VERSION=Ascend910B1", f"-DASCEND_CANN_PACKAGE_PATH={empty}")
     command = [CMAKE, "-S", DEVICE, "-B", tmp_path, *chip]
