@@ -53,6 +53,8 @@ class _Emulation(ctypes.Structure):
         ("mmad_order", ctypes.c_int32),
         ("exp_ulps", ctypes.c_int32),
         ("threads", ctypes.c_int32),
+        ("adversarial", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
         ("seed", ctypes.c_uint64),
     )
 
@@ -284,6 +286,7 @@ def _emulation(knobs: Knobs) -> _Emulation:
         mmad_order=MMAD_ORDERS.index(knobs.mmad),
         exp_ulps=knobs.exp,
         threads=len(os.sched_getaffinity(0)),
+        adversarial=knobs.adversarial,
         seed=knobs.seed,
     )
 
