@@ -38,10 +38,11 @@ void touch_operand(Instruction& in, const Operand& o) {
 
 void load_operand(const Instruction& in, const Operand& o, Type type, float* panel,
                   int64_t row_pitch, int64_t lane_pitch) {
+  const uint8_t* operand = in.bytes_of(o.place, 0);
   for (int64_t lane = 0; lane < o.depth; lane += fractal_side) {
     const int64_t lanes = std::min(fractal_side, o.depth - lane);
     for (int64_t row = 0; row < o.rows; ++row) {
-      const uint8_t* from = in.bytes_of(o.place, o.offset(row, lane));
+      const uint8_t* from = operand + o.offset(row, lane);
       float values[fractal_side];
       widen(values, from, lanes, type == Type::bf16);
       float* to = panel + row * row_pitch + lane * lane_pitch;

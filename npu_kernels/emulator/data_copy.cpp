@@ -245,9 +245,11 @@ void copy_nd2nz(const Place& dst, const Place& src, Type type, const Nd2NzParams
   };
   for_each_block([&](int64_t to, int64_t, int64_t) { in.write(dst, to, block_bytes); });
   in.run([=](const Instruction& it) {
+    uint8_t* nz = it.bytes_of(dst, 0);
+    const uint8_t* nd = it.bytes_of(src, 0);
     for_each_block([&](int64_t to_offset, int64_t from_offset, int64_t bytes) {
-      uint8_t* to = it.bytes_of(dst, to_offset);
-      std::memcpy(to, it.bytes_of(src, from_offset), static_cast<size_t>(bytes));
+      uint8_t* to = nz + to_offset;
+      std::memcpy(to, nd + from_offset, static_cast<size_t>(bytes));
       std::memset(to + bytes, 0, static_cast<size_t>(block_bytes - bytes));
     });
   });
