@@ -52,7 +52,7 @@ def test_no_seed_changes_a_bit(name):
         return answer(kernel, problem, adversarial=True, seed=seed, fast=fast) == right
 
     with ThreadPoolExecutor(2) as pool:
-        wrong = [seed for seed, same in zip(SEEDS, pool.map(is_right, SEEDS)) if not same]
+        wrong = [seed for seed, same in zip(SEEDS, pool.map(is_right, SEEDS), strict=True) if not same]
     assert not wrong
 
 

@@ -37,7 +37,7 @@ class Instruction {
       defer(body);
     }
   }
-  // For a value that the kernel's host code goes on with: what must have ended ends now.
+  // Where a value decides what happens next (GetValue, Gather): what must have ended ends now.
   void wait_for_value() const;
 
   // Bytes [offset, offset + bytes) of a view. Out of bounds, never written, no order: Violation.
