@@ -104,7 +104,7 @@ Adversary::Adversary(uint64_t seed) : dice_(seed) {
   rank_anew();
   room_ = size_t{16} << (2 * dice_.roll(4));
   for (Line& line : lines_) {
-    constexpr size_t most_held[] = {0, 1, 4};
+    constexpr size_t most_held[] = {0, 2, 8};
     line.held = most_held[dice_.roll(3)];
   }
 }
@@ -146,12 +146,12 @@ void Adversary::end(const Clock& clock) {
   }
   for (size_t lane = 0; lane < lane_count; ++lane) {
     Line& line = lines_[lane];
-    for (size_t i = 0; i < line.started.size();) {
-      if (clock.knows(static_cast<int>(lane), line.started[i]->sequence())) {
-        commit(line, i);
-      } else {
-        ++i;
-      }
+    const auto ends = [&](const std::unique_ptr<Pending>& one) {
+      return clock.knows(static_cast<int>(lane), one->sequence());
+    };
+    const auto kept = std::partition(line.started.begin(), line.started.end(), ends);
+    for (auto left = kept - line.started.begin(); left > 0; --left) {
+      commit(line, static_cast<size_t>(dice_.roll(static_cast<int>(left))));
     }
   }
 }
@@ -177,7 +177,8 @@ void Adversary::start_first(size_t lane) {
   first->bytes = copy_of(first->written);
   put_back(first->written, before);
   line.started.push_back(std::move(first));
-  while (line.started.size() > line.held) {
+  const auto stay = static_cast<size_t>(dice_.roll(static_cast<int>(line.held) + 1));
+  while (line.started.size() > stay) {
     commit(line, static_cast<size_t>(dice_.roll(static_cast<int>(line.started.size()))));
   }
 }

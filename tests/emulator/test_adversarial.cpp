@@ -147,7 +147,7 @@ const Race within_a_pipe[] = {
        if (ordered) PipeBarrier<PIPE_MTE3>();
        DataCopy(out, b, 64);
      }},
-    {"sums that meet in one place",  // 2^24 + 1 + 1 is 2^24, 1 + 1 + 2^24 is not
+    {"sums that meet in one place",  // 2^24 + 1 + 1 ... is 2^24, 1 + 1 + 2^24 is not
      [](bool ordered, const auto& a, const auto& b, const auto&, const auto& out) {
        DataCopy(out, a, count);
        PipeBarrier<PIPE_ALL>();
@@ -155,7 +155,7 @@ const Race within_a_pipe[] = {
        Duplicate(b, 1.0f, count);
        PipeBarrier<PIPE_ALL>();
        SetAtomicAdd<float>();
-       for (const LocalTensor<float>& term : {a, b, b}) {
+       for (const LocalTensor<float>& term : {a, b, b, b, b}) {
          DataCopy(out, term, count);
          if (ordered) PipeBarrier<PIPE_MTE3>();
        }
