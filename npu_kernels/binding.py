@@ -237,6 +237,7 @@ def _emulation(knobs: Knobs) -> structs.Emulation:
         keeps_inf_nan=knobs.keeps_inf_nan,
         mmad_order=MMAD_ORDERS.index(knobs.mmad),
         exp_ulps=knobs.exp,
+        adversarial=knobs.adversarial,
         threads=len(os.sched_getaffinity(0)),
         seed=knobs.seed,
     )

@@ -43,6 +43,7 @@ inline emulator::Options options_of(const NpuEmulation& e) {
   }
   options.mmad_order = static_cast<emulator::MmadOrder>(e.mmad_order);
   options.exp_ulps = e.exp_ulps;
+  options.adversarial = e.adversarial != 0;
   options.seed = e.seed;
   options.host_threads = std::max(e.threads, 1);
   return options;
