@@ -70,8 +70,8 @@ class Prepared:
     inner_variance : gives its variance, but for that of D
     row : (rows, 1)
         The error of exponents above what a tile knows.
-    less : float32
-        By how much the chain of dk is longer than that of dq.
+    longer : float32
+        What the sums for dq err more than those for dk and dv; may be negative.
     rows : four of (rows, dimension)
         Sizes and squares of q, sizes and squares of dout.
     factors : four of (rows, dimension)
@@ -91,7 +91,7 @@ class Prepared:
     inner_variance: Array
     row: Array
     variances: Variances
-    less: np.float32
+    longer: np.float32
     rows: tuple[Array, ...]
     factors: tuple[Array, ...]
     worst: Array
@@ -138,19 +138,21 @@ class Prepared:
     def _add_worst(
         self, here: slice, tile: Tile, g: Array, scratch: Scratch
     ) -> tuple[Array, Array]:
-        t, w, rho, inner = (scratch.take(name, *g.shape) for name in ("t", "w", "rho", "inner"))
+        t, rho, inner = (scratch.take(name, *g.shape) for name in ("t", "rho", "inner"))
         np.add(tile.error, self.row[here], out=rho)
         np.matmul(self.inner[here], tile.v[1].T, out=inner)
         np.abs(g, out=t)
-        inner += np.multiply(t, rho, out=w)
+        t *= rho
+        inner += t
         inner *= tile.p  # the worst error of dS, the rounding of its sums included
         rho *= tile.p
         dk = scratch.product("dk", inner.T, self.factors[0][here])
         dv = scratch.product("dv", rho.T, self.factors[2][here])
-        if self.less:
+        if self.longer:
+            np.abs(g, out=t)
             t *= tile.p
-            t *= self.less
-            inner -= t
+            t *= self.longer
+            inner += t
         scratch.add(self.worst[here], inner, tile.k[1, :, :-1])
         return dk, dv
 
@@ -160,7 +162,7 @@ class Prepared:
         """With factors that are constant in a row taken out of the sums."""
         x = self.variances
         assert x.inner is not None
-        w, square = (scratch.take(name, *g.shape) for name in ("w", "inner"))
+        w, square = (scratch.take(name, *g.shape) for name in ("t", "inner"))
         np.multiply(tile.p, tile.p, out=square)
         np.multiply(g, g, out=g)
         np.add(g, (x.inner / x.exponent)[here], out=w)
@@ -223,7 +225,7 @@ def prepare(block: Block, weights: Weights, scratch: Scratch) -> Prepared:
     rho = (1 + r.u_ds) * steepest(largest)
     ratio = rho / left.slope  # worst errors are in units of it, as tiles are made by the forward
     size = np.maximum(np.abs(at.m), np.abs(at.lse))
-    row = rho * (4 * r.u * size + r.exp + a.lse) + (1 + r.u_ds) * 2 * r.u + max(for_q, for_k)
+    row = rho * (4 * r.u * size + r.exp + a.lse) + (1 + r.u_ds) * 2 * r.u + for_k
     slope = (1 + r.u_ds) * (1 + np.expm1(largest)) / ratio
     dout_size, dout_square = np.abs(block.dout), block.dout**2
     q_size, q_square = np.abs(block.q), block.q**2
@@ -252,7 +254,7 @@ def prepare(block: Block, weights: Weights, scratch: Scratch) -> Prepared:
         inner_variance=inner_variance,
         row=(row / ratio - left.row).astype(np.float32),
         variances=variances,
-        less=np.float32(max(for_k - for_q, 0.0) / ratio),
+        longer=np.float32((for_q - for_k) / ratio),
         rows=sides,
         factors=factors,
         worst=scratch.zeros("worst", n, d),
