@@ -33,9 +33,8 @@ class Scratch:
     def recall(self, key: Hashable, make: Callable[[], Array]) -> Array:
         """What `make` gave for this key, if that was among the last few asked for."""
         if key not in self._recalled:
-            if len(self._recalled) == RECALLED:
-                self._recalled.clear()
-            self._recalled[key] = make()
+            latest = list(self._recalled.items())[1 - RECALLED :]
+            self._recalled = dict([*latest, (key, make())])
         return self._recalled[key]
 
     def keys(self, head: Head, units: Units, keys: range) -> tuple[Array, Array]:
