@@ -51,8 +51,9 @@ def _solve(
     scratch: Scratch,
 ) -> None:
     units, at = work.units(head), work.rows(head, rows)
+    block_k = 2 * work.block_k  # half the bytes of float64; BLAS is faster on larger products
     m = part(work.maxima[head.at_lse], rows)[:, None]
-    sums, m[...], weights = forward_sums(head, work.r, units, at, work.block_k, scratch)
+    sums, m[...], weights = forward_sums(head, work.r, units, at, block_k, scratch)
     keys = sums.keys.copy()  # without the sink, which `forward` adds
     at = replace(at, m=np.where(np.isfinite(m), m, 0.0))
     work.write(head, rows, forward(head, work.r, units, at, sums))
@@ -70,8 +71,8 @@ def _solve(
         dout=units.scaled_dout(head, rows),
     )
     quick, into = prepare(block, weights, scratch), work.key_sums(head)
-    seen = {piece.keys.start // work.block_k: at for at, piece in enumerate(weights.pieces)}
-    for place in range(-(-head.seqlen_k // work.block_k)):
+    seen = {piece.keys.start // block_k: at for at, piece in enumerate(weights.pieces)}
+    for place in range(-(-head.seqlen_k // block_k)):
         share = quick.add(seen[place], scratch) if place in seen else None
         turn: Hashable = (head.sequence, head.head_k, place)
         with turns.turn(turn, number):
