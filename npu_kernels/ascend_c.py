@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,9 +11,10 @@ from functools import cache
 
 import numpy as np
 
-from npu_kernels import binding, build
+from npu_kernels import binding, build, device_library, on_device
 from npu_kernels.asked import question_of
 from npu_kernels.bits import decode, encode
+from npu_kernels.device_memory import OnDevice
 from npu_kernels.dropout import bits_of
 from npu_kernels.gradients import Gradients, flash_backward
 from npu_kernels.knobs import Knobs, from_environment
@@ -37,14 +38,14 @@ class AscendKernel:
     ----------
     name : str
         Says where it runs, and the knobs that are turned.
-    library : a library that `binding.load` gave
+    library : a library that `binding.load` gave, or one on a device
     knobs : Knobs
     digest : str
         Which sources were compiled.
     """
 
     name: str
-    library: ctypes.CDLL
+    library: ctypes.CDLL | OnDevice
     knobs: Knobs = field(default_factory=Knobs)
     digest: str
 
@@ -163,7 +164,10 @@ def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
 
 
 def kernel(name: str) -> AscendKernel:
-    """The kernel "emulated", or "ascend": on the device if there is one, else emulated.
+    """The kernel "emulated", "device", or "ascend": on the device if there is one, else emulated.
+
+    "ascend" is on the device if there is one and a library was built for it, or if
+    NPU_REQUIRE_DEVICE is set. Its name says where it runs.
 
     Raises
     ------
@@ -172,12 +176,27 @@ def kernel(name: str) -> AscendKernel:
     BuildError
         If the compiler refuses its sources.
     """
-    if name == "ascend" and os.environ.get("NPU_REQUIRE_DEVICE", "0") != "0":
-        raise build.Unavailable(
-            "NPU_REQUIRE_DEVICE is set, and there is no build for a device yet: "
-            "unset it to run on the emulator"
-        )
+    if name == "device" or (name == "ascend" and (on_device.is_insisted() or on_device.is_here())):
+        return _on_device(name)
     return _emulated(name, from_environment())
+
+
+@cache
+def _on_device(name: str) -> AscendKernel:
+    try:
+        on = on_device.library()
+        groups = on_device.groups(on)
+    except build.Unavailable as missing:
+        insisted = name == "ascend" and on_device.is_insisted()
+        raise build.Unavailable(
+            f"{on_device.INSISTED} is set, and {missing}" if insisted else str(missing)
+        ) from None
+    return AscendKernel(
+        name=f"{name}[{device_library.soc(on.library)}]",
+        library=on,
+        knobs=Knobs(cores=groups),
+        digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
+    )
 
 
 @cache
