@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import replace
 
 import numpy as np
@@ -52,17 +51,7 @@ def fields(**changes: object):
     return change
 
 
-def nan_at(place: int):
-    """The lse of some element."""
-
-    def change(backward):
-        (ctypes.c_float * (place + 1)).from_address(backward.lse)[place] = float("nan")
-
-    return change
-
-
 REFUSED = {
-    "lse: NaN at 5$": nan_at(5),
     "lse: null pointer$": fields(lse=None),
     "out: null pointer$": fields(out__data=None),
     "dout: null pointer$": fields(dout__data=None),
@@ -158,7 +147,7 @@ def test_statistics_that_are_nan_are_refused_however_they_come(kernel):
     problem = question("fp16")
     lse = np.zeros(problem.shape_lse)
     lse[1, 0, 3] = np.nan
-    with pytest.raises(ValueError, match=r"^lse: NaN at 133$"):
+    with pytest.raises(ValueError, match=r"^lse: NaN at 133: "):
         kernel.backward(problem, problem.q, lse)
 
 

@@ -65,14 +65,14 @@ def emulated():
 
 
 def everything(format: str):
-    """A dense problem with every forward feature."""
+    """A dense problem with every feature, and gradients."""
     asked = question(
         format, seqlen_q=130, seqlen_k=140, heads_q=4, mask=Mask(window=(90, 3), prefix=5)
     )
     random = np.random.default_rng(0)
     pairs = random.normal(size=(1, 4, 130, 140)).astype(np.float32)
     return asked.replace(
-        dout=None,
+        dlse=random.normal(size=asked.shape_lse).astype(np.float32),
         bias=asked.format.round(pairs),
         slopes=random.random(4).astype(np.float32),
         sink=random.normal(size=4).astype(np.float32),
@@ -85,8 +85,8 @@ def packed(format: str):
     """Three sequences in one tensor, one of them empty."""
     one = question(format, batch=1, seqlen_q=150, seqlen_k=150, mask=CAUSAL)
     ends = (0, 20, 20, 150)
-    tensors = {name: getattr(one, name)[0] for name in "qkv"}
-    return replace(one, **tensors, dout=None, cu_seqlens_q=ends, cu_seqlens_k=ends)
+    tensors = {name: getattr(one, name)[0] for name in ("q", "k", "v", "dout")}
+    return replace(one, **tensors, cu_seqlens_q=ends, cu_seqlens_k=ends)
 
 
 ASKED = {

@@ -34,6 +34,11 @@ using ForwardKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR,
                            GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
 
 using MaskKernel = void(GM_ADDR, GM_ADDR, GM_ADDR);
+using RowsKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
+using PassKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR,
+                        GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
+using BiasKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
+using SinkKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
 
 template <typename Kernel, typename... Addresses>
 uint32_t launch(emulator::KernelType type, Kernel kernel, uint32_t cores, Addresses... addresses) {
@@ -59,6 +64,14 @@ extern "C" {
 ForwardKernel ascend_forward_fp16;
 ForwardKernel ascend_forward_bf16;
 MaskKernel ascend_dropout_mask;
+RowsKernel ascend_backward_rows_fp16;
+RowsKernel ascend_backward_rows_bf16;
+PassKernel ascend_backward_keys_fp16;
+PassKernel ascend_backward_keys_bf16;
+PassKernel ascend_backward_queries_fp16;
+PassKernel ascend_backward_queries_bf16;
+BiasKernel ascend_backward_bias;
+SinkKernel ascend_backward_sink;
 
 // --- For the test ---
 
@@ -138,5 +151,57 @@ uint32_t aclrtlaunch_ascend_forward_bf16(uint32_t groups, aclrtStream, void* q, 
 uint32_t aclrtlaunch_ascend_dropout_mask(uint32_t cores, aclrtStream, void* bits, void* tables,
                                          void* tiling) {
   return launch(vector_only, ascend_dropout_mask, cores, bits, tables, tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_rows_fp16(uint32_t cores, aclrtStream, void* out, void* dout,
+                                               void* dlse, void* delta, void* tables,
+                                               void* tiling) {
+  return launch(vector_only, ascend_backward_rows_fp16, cores, out, dout, dlse, delta, tables,
+                tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_rows_bf16(uint32_t cores, aclrtStream, void* out, void* dout,
+                                               void* dlse, void* delta, void* tables,
+                                               void* tiling) {
+  return launch(vector_only, ascend_backward_rows_bf16, cores, out, dout, dlse, delta, tables,
+                tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_keys_fp16(uint32_t cores, aclrtStream, void* q, void* k,
+                                               void* v, void* bias, void* slopes, void* keep,
+                                               void* dropout, void* dout, void* lse, void* delta,
+                                               void* dk, void* dv, void* tables, void* workspace,
+                                               void* tiling) {
+  return launch(mixed, ascend_backward_keys_fp16, cores, q, k, v, bias, slopes, keep, dropout, dout,
+                lse, delta, dk, dv, tables, workspace, tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_keys_bf16(uint32_t cores, aclrtStream, void* q, void* k,
+                                               void* v, void* bias, void* slopes, void* keep,
+                                               void* dropout, void* dout, void* lse, void* delta,
+                                               void* dk, void* dv, void* tables, void* workspace,
+                                               void* tiling) {
+  return launch(mixed, ascend_backward_keys_bf16, cores, q, k, v, bias, slopes, keep, dropout, dout,
+                lse, delta, dk, dv, tables, workspace, tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_queries_fp16(uint32_t cores, aclrtStream, void* q, void* k,
+                                                  void* v, void* bias, void* slopes, void* keep,
+                                                  void* dropout, void* dout, void* lse, void* delta,
+                                                  void* dq, void* dx, void* tables, void* workspace,
+                                                  void* tiling) {
+  return launch(mixed, ascend_backward_queries_fp16, cores, q, k, v, bias, slopes, keep, dropout,
+                dout, lse, delta, dq, dx, tables, workspace, tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_queries_bf16(uint32_t cores, aclrtStream, void* q, void* k,
+                                                  void* v, void* bias, void* slopes, void* keep,
+                                                  void* dropout, void* dout, void* lse, void* delta,
+                                                  void* dq, void* dx, void* tables, void* workspace,
+                                                  void* tiling) {
+  return launch(mixed, ascend_backward_queries_bf16, cores, q, k, v, bias, slopes, keep, dropout,
+                dout, lse, delta, dq, dx, tables, workspace, tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_bias(uint32_t cores, aclrtStream, void* dx, void* dbias,
+                                          void* tables, void* tiling) {
+  return launch(vector_only, ascend_backward_bias, cores, dx, dbias, tables, tiling);
+}
+uint32_t aclrtlaunch_ascend_backward_sink(uint32_t cores, aclrtStream, void* sink, void* lse,
+                                          void* delta, void* dsink, void* tiling) {
+  return launch(vector_only, ascend_backward_sink, cores, sink, lse, delta, dsink, tiling);
 }
 }
