@@ -33,12 +33,15 @@ class AscendKernel:
     knobs : Knobs
     digest : str
         Which sources were compiled.
+    toolchain : str
+        What else decides the bits: on the emulator, no compiler and no machine does.
     """
 
     name: str
     library: ctypes.CDLL
     knobs: Knobs = field(default_factory=Knobs)
     digest: str
+    toolchain: str = "emulator"
 
     def __call__(self, problem: Problem) -> Result:
         """Run the forward.
