@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,8 @@ def read_json(path: Path, schema: Path) -> dict[str, Any]:
     Refused
     """
     try:
-        document = json.loads(path.read_text())
+        text = path.read_text()
+        document = json.loads(text)
     except OSError as error:
         raise Refused(f"{path} cannot be read ({error.strerror}): run --write to make it") from None
     except ValueError as error:
@@ -143,17 +144,18 @@ def read_json(path: Path, schema: Path) -> dict[str, Any]:
             f"{path} has format_version {version!r}, this suite reads {FORMAT_VERSION}: "
             "take the suite that wrote it"
         )
-    found = sorted(_validator(schema).iter_errors(document), key=lambda error: error.json_path)
-    if found:
-        text = " ".join(found[0].message.split())
-        raise Refused(f"{path}, {found[0].json_path}: {text:.200}: {RESTORE}")
+    if fault := _fault(text, schema):
+        raise Refused(f"{path}, {fault}: {RESTORE}")
     checked: dict[str, Any] = document
     return checked
 
 
-@cache
-def _validator(schema: Path) -> Any:
-    return jsonschema.Draft202012Validator(json.loads(schema.read_text()))
+@lru_cache(maxsize=8)
+def _fault(text: str, schema: Path) -> str:
+    """The first thing in a JSON text that is not as its schema says; empty if all is."""
+    validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
+    found = sorted(validator.iter_errors(json.loads(text)), key=lambda error: error.json_path)
+    return f"{found[0].json_path}: {' '.join(found[0].message.split()):.200}" if found else ""
 
 
 def text_of(manifest: Manifest) -> str:

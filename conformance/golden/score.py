@@ -16,6 +16,8 @@ from conformance.kernel import Subject
 from conformance.oracle import Question, SavedProblem
 from reference.problem import Unsupported
 
+SHOWN = 3
+
 
 def write_record(golden: Set, subject: Subject) -> tuple[Record, list[str]]:
     """Ask a kernel every vector and write its record; old -> new where it moved.
@@ -43,7 +45,7 @@ def write_record(golden: Set, subject: Subject) -> tuple[Record, list[str]]:
         else:
             failed.append(f"{entry.key} ({_why(answer)})")
     if failed or not scores:
-        why = f"fails on {', '.join(failed)}" if failed else "declines every vector"
+        why = f"fails on {_some(failed)}" if failed else "declines every vector"
         raise Refused(f"{subject.spec} {why}: no record was written")
     new = Record(
         kernel=subject.name,
@@ -106,5 +108,9 @@ def check_record(golden: Set, subject: Subject) -> list[str]:
     ]
     if not stale:
         return []
-    some = ", ".join(stale[:3]) + (f" and {len(stale) - 3} more" if len(stale) > 3 else "")
-    return [f"{path}: vectors changed since {subject.name} was recorded, {some}{heal}"]
+    which = _some(stale)
+    return [f"{path}: vectors changed since {subject.name} was recorded, {which}{heal}"]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if names[SHOWN:] else "")
