@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from golden_set import CASES, PLAIN, edit_manifest, files, golden_set
+from golden_set import CASES, PLAIN, edit_manifest, files, golden_set, vector_file
 
 from conformance.compare import Score, Verdict
 from conformance.golden import manifest, records
@@ -21,7 +21,8 @@ from conformance.golden.refused import Refused
 from conformance.golden.score import check_record, write_record
 from conformance.golden.sets import FOLDER
 from conformance.golden.write import write
-from conformance.kernel import Subject, load
+from conformance.kernel import Subject, UsageError, load
+from conformance.run import prepare
 from reference.contract import Contract
 from reference.problem import Result
 
@@ -194,6 +195,17 @@ def test_the_suite_holds_a_recorded_kernel_to_its_record_within_the_bound():
 def test_the_suite_holds_other_kernels_to_the_bound():
     run = suite("--kernel", f"{KERNELS}:forward_only", "--forward", "-k", "g-128x128-fp16")
     assert run.returncode == 0, run.stdout
+
+
+def test_the_suite_does_not_begin_on_spoilt_vectors(golden, monkeypatch):
+    monkeypatch.setattr("conformance.golden.suite.FOLDER", golden.folder)
+    asked = {"kernels": [f"{KERNELS}:forward_only"]}
+    assert [one.id for one in prepare(**asked).vectors] == ["causal", "hidden", "plain"]
+    assert prepare(**asked, tier="smoke").vectors == ()
+    assert all(one.saved.dout is None for one in prepare(**asked, forward=True).vectors)
+    vector_file(golden.folder, "causal").unlink()
+    with pytest.raises(UsageError, match="No such file"):
+        _ = prepare(**asked).vectors
 
 
 def test_the_committed_records_are_as_their_schema_says():
