@@ -1,7 +1,7 @@
 """The kernels by name: ``--kernel npu_kernels:sdpa``.
 
-Read in this order: ascend_c, bits, binding, abi.h, build, knobs; then flash_attention/ and
-emulator/. For torch: torch_sdpa, dispatch, contracts, flash_on_cpu.
+Read in this order: ascend_c, asked, question, structs, abi.h, binding, guard, build, knobs; then
+flash_attention/ and emulator/. For torch: torch_sdpa, dispatch, contracts, flash_on_cpu.
 
 ascend
     Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.

@@ -1,7 +1,8 @@
-// The border between Python and C++: one struct and one function. binding.py mirrors this file.
+// The border between Python and C++: three questions and what is common to them. binding.py and
+// structs.py mirror this file.
 //
 // The emulator's library exports it over host memory, the device's library over device memory.
-// The library reads and writes only what the struct points to, and keeps no pointer.
+// The library reads and writes only what the structs point to, and keeps no pointer.
 #pragma once
 
 #include <stdint.h>
@@ -10,18 +11,25 @@
 extern "C" {
 #endif
 
-// What npu_flash_forward returns. For all but NPU_OK `text` says why; for NPU_BAD_ARGUMENT and
+// What the functions return. For all but NPU_OK `launch.text` says why; for NPU_BAD_ARGUMENT and
 // NPU_UNSUPPORTED it begins with the argument's name and a colon, and nothing was launched.
 enum { NPU_OK = 0, NPU_BAD_ARGUMENT = 1, NPU_UNSUPPORTED = 2, NPU_CHECK_FAILED = 3 };
 
-// Formats of q, k, v and out.
+// Formats of q, k, v, bias, out and their gradients.
 enum { NPU_FP16 = 0, NPU_BF16 = 1 };
+
+// Where a window is held: shift is seqlen_k - seqlen_q of each sequence, or 0.
+enum { NPU_BOTTOM_RIGHT = 0, NPU_TOP_LEFT = 1 };
 
 // How the emulated cube adds up: NpuEmulation.mmad_order.
 enum { NPU_MMAD_SEQUENTIAL = 0, NPU_MMAD_TREE16 = 1, NPU_MMAD_EXACT = 2 };
 
+// A side of a window that hides nothing.
+#define NPU_UNBOUNDED INT64_MAX
+
 // Elements [b][s][h][0..head_dim) at data + b * stride_batch + s * stride_seqlen + h * stride_head,
-// strides in elements and not negative; the values of one row lie side by side.
+// strides in elements and not negative; the values of one row lie side by side. Packed: s counts
+// over all sequences, and stride_batch is 0.
 typedef struct NpuTensor {
   void* data;     // may be null if the tensor has no elements
   int64_t bytes;  // from data on; nothing beyond is touched
@@ -30,14 +38,37 @@ typedef struct NpuTensor {
   int64_t stride_head;
 } NpuTensor;
 
+// Values for each (batch, heads_q, seqlen_q, seqlen_k); a stride of 0 repeats. stride_k is 0 or 1.
+typedef struct NpuPairs {
+  const void* data;  // null: there are none
+  int64_t bytes;
+  int64_t stride_batch;
+  int64_t stride_head;
+  int64_t stride_q;
+  int64_t stride_k;
+} NpuPairs;
+
+// A bit for each (batch, heads_q, seqlen_q, seqlen_k), 1 = keep, by tiles of 128 x 128 pairs: 2048
+// B each, 16 B to a row, LSB first; what lies beyond a sequence does not matter. The tiles of one
+// head, ceil(seqlen_q / 128) rows of ceil(seqlen_k / 128), lie side by side.
+typedef struct NpuBits {
+  const void* data;  // null: there are none
+  int64_t bytes;
+  int64_t stride_batch;  // in tiles, 0 repeats; NPU_UNBOUNDED: the heads of a sequence lie side by
+  int64_t stride_head;   // side, sequence after sequence, each with its own number of tiles
+  int64_t stride_row;    // in tiles, from one row of tiles to the next; with NPU_UNBOUNDED ignored
+} NpuBits;
+
 // What only the emulator knows. Zeroed: fast mode, nothing varied. The device ignores it.
 typedef struct NpuEmulation {
   int32_t checked;        // 0: bounds and capacities only; the same numbers
   int32_t auto_sync;      // 1: vector barriers that the stock build switch inserts may be missing
   int32_t keeps_inf_nan;  // 1: CTRL[48] = 1; 0: results of 16 bits saturate
   int32_t mmad_order;
-  int32_t exp_ulps;  // Exp is off by up to this much, chosen by seed
-  int32_t threads;   // groups that run side by side; 0: one
+  int32_t exp_ulps;     // Exp is off by up to this much, chosen by seed
+  int32_t threads;      // groups that run side by side; 0: one
+  int32_t adversarial;  // 1: what is not ordered happens as late, or as early, as seed says
+  int32_t reserved;
   uint64_t seed;
 } NpuEmulation;
 
@@ -53,47 +84,109 @@ typedef struct NpuCounters {
   uint64_t bytes[6];
 } NpuCounters;
 
-// softmax(scale * q k^T + mask) v. Query head h reads key head h / (heads_q / heads_k).
-typedef struct NpuForward {
-  uint64_t struct_bytes;  // sizeof(NpuForward): checked
+// How and where a question runs, and what is said of it.
+typedef struct NpuLaunch {
+  int64_t groups;   // of one AIC and two AIVs; at most 64. As many run as there is work for
+  void* workspace;  // contents do not matter
+  int64_t workspace_bytes;
+  void* stream;  // of the device; the emulator ignores it
+  NpuEmulation emulation;
+  char* text;                 // zero-terminated: the error, or warnings and notes, one per line
+  int64_t text_bytes;         // room at text; 0: none
+  NpuCounters* counters;      // one per core that ran, by kernel, then group, then core
+  int64_t counters_capacity;  // room at counters, in NpuCounters; 0: none
+  int64_t counters_count;     // out: cores that ran, also if there was no room for them
+} NpuLaunch;
 
-  int64_t batch;
+// softmax(softcap(scale q k^T) + bias - slope |i + shift - j|) v over the visible keys and the
+// sink. Query head h reads key head h / (heads_q / heads_k). Query i sees key j iff (i + shift -
+// window_left <= j <= i + shift + window_right or j < prefix) and keep(i, j).
+typedef struct NpuProblem {
+  int64_t batch;  // of sequences
   int64_t heads_q;
   int64_t heads_k;
-  int64_t seqlen_q;
-  int64_t seqlen_k;
-  int64_t head_dim;    // of q and k
-  int64_t head_dim_v;  // of v and out
+  int64_t seqlen_q;             // packed: of the longest sequence
+  int64_t seqlen_k;             // the same
+  int64_t head_dim;             // of q and k
+  int64_t head_dim_v;           // of v and out
+  const int64_t* cu_seqlens_q;  // host memory, batch + 1 offsets; null: dense
+  const int64_t* cu_seqlens_k;
+  const int64_t* prefix;  // host memory, one to each sequence; null: 0
+  int64_t window_left;
+  int64_t window_right;
+  int32_t anchor;
   int32_t format;
-  int32_t causal;  // 1: query i sees keys j <= i + seqlen_k - seqlen_q (bottom-right)
   float scale;
-  int32_t groups;  // of one AIC and two AIVs; at most 64. As many run as there is work for
-
+  float softcap;    // 0: none
+  float keep_prob;  // what dropout divides by: 1 - p; 1: no dropout
+  int32_t reserved;
   NpuTensor q;
   NpuTensor k;
   NpuTensor v;
+  NpuPairs bias;  // in `format`; -inf hides the pair
+  NpuBits keep;
+  NpuBits dropout;              // null data iff keep_prob is 1
+  const float* slopes;          // (batch, heads_q), or null
+  int64_t slopes_stride_batch;  // heads_q, or 0: the same for every sequence
+  const float* sink;            // (heads_q), or null
+} NpuProblem;
+
+typedef struct NpuForward {
+  uint64_t struct_bytes;  // sizeof(NpuForward): checked
+  NpuProblem problem;
   NpuTensor out;
-  float* lse;          // (batch, heads_q, seqlen_q), contiguous; -inf where a row sees no key
+  float* lse;          // (batch, heads_q, seqlen_q), packed (heads_q, total_q), contiguous;
+                       // of a row that sees neither key nor sink -inf
   float* softmax_max;  // like lse; -inf there
   float* softmax_sum;  // like lse; 0 there
-  void* workspace;     // contents do not matter
-  int64_t workspace_bytes;
-
-  void* stream;  // of the device; the emulator ignores it
-  NpuEmulation emulation;
-
-  char* text;                 // zero-terminated: the error, or warnings and notes, one per line
-  int64_t text_bytes;         // room at text; 0: none
-  NpuCounters* counters;      // one per core that ran, by group, then core
-  int64_t counters_capacity;  // room at counters, in NpuCounters; 0: none
-  int64_t counters_count;     // out: cores that ran, also if there was no room for them
+  NpuLaunch launch;
 } NpuForward;
 
-uint64_t npu_forward_struct_bytes(void);
-// Bytes of workspace that this problem needs with this many groups; looks at shapes only.
+// Gradients of the problem: P is made again from lse.
+typedef struct NpuBackward {
+  uint64_t struct_bytes;  // sizeof(NpuBackward): checked
+  NpuProblem problem;
+  NpuTensor out;
+  NpuTensor dout;
+  const float* lse;   // like NpuForward.lse
+  const float* dlse;  // the same, or null
+  NpuTensor dq;       // like q
+  NpuTensor dk;       // like k
+  NpuTensor dv;       // like v
+  float* dbias;       // (batch, heads_q, seqlen_q, seqlen_k) with 1 where stride is 0; or null
+  float* dsink;       // (heads_q), or null
+  NpuLaunch launch;
+} NpuBackward;
+
+// The keep bits of dropout: NpuBits, the heads of a sequence side by side, by Philox4x32-10.
+typedef struct NpuDropoutMask {
+  uint64_t struct_bytes;  // sizeof(NpuDropoutMask): checked
+  int64_t batch;
+  int64_t heads_q;
+  int64_t seqlen_q;
+  int64_t seqlen_k;
+  const int64_t* cu_seqlens_q;  // as in NpuProblem
+  const int64_t* cu_seqlens_k;
+  uint64_t seed;
+  uint64_t offset;
+  float keep_prob;  // float32(1 - p), in (0, 1]
+  int32_t reserved;
+  void* bits;
+  int64_t bits_bytes;
+  NpuLaunch launch;
+} NpuDropoutMask;
+
+uint64_t npu_struct_bytes(int32_t which);  // 0: NpuForward, 1: NpuBackward, 2: NpuDropoutMask
+
+// Bytes of workspace that the question needs with this many groups; looks at shapes only.
 // -1: a shape is bad or unsupported, and text says which.
 int64_t npu_flash_forward_workspace(NpuForward* forward);
+int64_t npu_flash_backward_workspace(NpuBackward* backward);
+int64_t npu_dropout_mask_workspace(NpuDropoutMask* mask);
+
 int32_t npu_flash_forward(NpuForward* forward);
+int32_t npu_flash_backward(NpuBackward* backward);
+int32_t npu_dropout_mask(NpuDropoutMask* mask);
 
 #ifdef __cplusplus
 }

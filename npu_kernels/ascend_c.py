@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from npu_kernels import binding, build
-from npu_kernels.bits import decode, encode
+from npu_kernels.asked import question_of
+from npu_kernels.bits import decode
+from npu_kernels.dropout import bits_of
 from npu_kernels.knobs import Knobs, from_environment
 from reference.contract import Contract
+from reference.features import FEATURES
+from reference.formats import FP32
 from reference.problem import Problem, Result, Unsupported
 
-SUPPORTS = (
-    *("fp16", "bf16", "causal", "scale", "gqa", "mqa", "cross_length"),
-    *("dead_rows", "empty", "strided"),
-)
+DECLINES = ("fp32", "fp64", "backward", "dlse")
+SUPPORTS = tuple(word for word in FEATURES if word not in DECLINES)
 MOST_HEAD_DIM = 256
 BLOCK_K = 128  # keys of one tile
 
@@ -64,17 +66,13 @@ class AscendKernel:
     def launch(self, problem: Problem) -> binding.Launch:
         """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
         problem.require_only(*SUPPORTS)
-        if problem.head_dim > MOST_HEAD_DIM:
-            raise Unsupported(f"head_dim {problem.head_dim} > {MOST_HEAD_DIM}")
+        for name in ("head_dim", "head_dim_v"):
+            if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
+                raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
         try:
-            return binding.flash_forward(
-                self.library,
-                *(encode(tensor, problem.format) for tensor in (problem.q, problem.k, problem.v)),
-                format=problem.format,
-                scale=problem.scale,
-                causal="causal" in problem.features,
-                knobs=self.knobs,
-            )
+            dropout = bits_of(self.library, problem, knobs=self.knobs)
+            question = question_of(problem, dropout=dropout)
+            return binding.flash_forward(self.library, question, knobs=self.knobs)
         except binding.Declined as error:
             raise Unsupported(str(error)) from None
 
@@ -84,11 +82,15 @@ class AscendKernel:
         Sums run over the keys of a tile and then over tiles, in any order and with truncation,
         since the order on the silicon is unpublished. Exp rounds once (half an ulp is one unit
         roundoff), and is then off by as many ulps as its knob says.
+
+        tanh comes from exp: its error is absolute, as docs/numerics.md derives it in section 3.
         """
         keys = problem.max_seqlen_k
+        exp_ulps = 1.0 + 2.0 * self.knobs.exp
         return Contract(
             h=min(keys, BLOCK_K) + -(-keys // BLOCK_K),
-            exp_ulps=1.0 + 2.0 * self.knobs.exp,
+            exp_ulps=exp_ulps,
+            tanh_abs=(4.0 + exp_ulps / 2) * FP32.unit_roundoff,
             rounding="even",
         )
 

@@ -1,10 +1,10 @@
-"""The kernels' library as Python sees it: abi.h in ctypes, and the launch of the forward."""
+"""The kernels' library as Python sees it: what it is, how it is called, what it says."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from npu_kernels import structs
+from npu_kernels.guard import Guarded, fingerprints, guarded
 from npu_kernels.knobs import MMAD_ORDERS, Knobs
-from reference.formats import BF16, FP16, Array, Format
+from npu_kernels.question import Question, address, tensor_struct
+from npu_kernels.structs import CORES, PATHS, PIPES
+from reference.formats import Array
 
 OK, BAD_ARGUMENT, UNSUPPORTED, CHECK_FAILED = range(4)
-FORMATS = (FP16, BF16)  # numbered as in abi.h
-PIPES = ("S", "V", "M", "MTE1", "MTE2", "MTE3", "FIX")
-PATHS = ("GM to UB", "GM to L1", "UB to GM", "L0C to GM", "L1 to L0A", "L1 to L0B")
-CORES = ("AIC", "AIV0", "AIV1")
+FUNCTIONS = ("npu_flash_forward", "npu_flash_backward", "npu_dropout_mask")
 TEXT_BYTES = 64 * 1024
 
 
 class CheckFailed(Exception):
-    """The emulator refused what the kernel did; the text is its report."""
+    """The kernel did what it may not; the text is the emulator's report, or names the memory."""
 
 
 class Declined(Exception):
@@ -33,64 +34,6 @@ class Declined(Exception):
 
 class Mismatch(Exception):
     """The library was made from another abi.h."""
-
-
-class _Tensor(ctypes.Structure):
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("bytes", ctypes.c_int64),
-        ("stride_batch", ctypes.c_int64),
-        ("stride_seqlen", ctypes.c_int64),
-        ("stride_head", ctypes.c_int64),
-    )
-
-
-class _Emulation(ctypes.Structure):
-    _fields_ = (
-        ("checked", ctypes.c_int32),
-        ("auto_sync", ctypes.c_int32),
-        ("keeps_inf_nan", ctypes.c_int32),
-        ("mmad_order", ctypes.c_int32),
-        ("exp_ulps", ctypes.c_int32),
-        ("threads", ctypes.c_int32),
-        ("seed", ctypes.c_uint64),
-    )
-
-
-class _Counters(ctypes.Structure):
-    _fields_ = (
-        ("group", ctypes.c_int32),
-        ("core", ctypes.c_int32),
-        ("instructions", ctypes.c_uint64 * len(PIPES)),
-        ("repeats", ctypes.c_uint64 * len(PIPES)),
-        ("macs", ctypes.c_uint64 * len(PIPES)),
-        ("waits", ctypes.c_uint64 * len(PIPES)),
-        ("bytes", ctypes.c_uint64 * len(PATHS)),
-    )
-
-
-class _Forward(ctypes.Structure):
-    _fields_ = (
-        ("struct_bytes", ctypes.c_uint64),
-        *((name, ctypes.c_int64) for name in ("batch", "heads_q", "heads_k")),
-        *((name, ctypes.c_int64) for name in ("seqlen_q", "seqlen_k")),
-        *((name, ctypes.c_int64) for name in ("head_dim", "head_dim_v")),
-        ("format", ctypes.c_int32),
-        ("causal", ctypes.c_int32),
-        ("scale", ctypes.c_float),
-        ("groups", ctypes.c_int32),
-        *((name, _Tensor) for name in ("q", "k", "v", "out")),
-        *((name, ctypes.c_void_p) for name in ("lse", "softmax_max", "softmax_sum")),
-        ("workspace", ctypes.c_void_p),
-        ("workspace_bytes", ctypes.c_int64),
-        ("stream", ctypes.c_void_p),
-        ("emulation", _Emulation),
-        ("text", ctypes.c_void_p),
-        ("text_bytes", ctypes.c_int64),
-        ("counters", ctypes.c_void_p),
-        ("counters_capacity", ctypes.c_int64),
-        ("counters_count", ctypes.c_int64),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,16 +57,29 @@ class CoreCounters:
     bytes: dict[str, int]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Launch:
-    """What a launch gave.
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a call says beside its results.
 
     Attributes
     ----------
-    out : (batch, seqlen_q, heads_q, head_dim_v) uint16
-    lse, softmax_max, softmax_sum : (batch, heads_q, seqlen_q) float32
     remarks : warnings and notes of the emulator
-    counters : one for each core that ran
+    counters : one for each core that ran, by kernel, group and core
+    """
+
+    remarks: tuple[str, ...]
+    counters: tuple[CoreCounters, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Launch:
+    """What the forward gave.
+
+    Attributes
+    ----------
+    out : uint16, of Question.shape_out
+    lse, softmax_max, softmax_sum : float32, of Question.shape_lse
+    remarks, counters : as in Said
     """
 
     out: Array
@@ -141,42 +97,25 @@ def load(path: Path) -> ctypes.CDLL:
     Raises
     ------
     Mismatch
-        If its struct is not the one of this module.
+        If its structs are not those of structs.py.
     """
     library = ctypes.CDLL(str(path))
-    library.npu_forward_struct_bytes.restype = ctypes.c_uint64
-    library.npu_flash_forward_workspace.restype = ctypes.c_int64
-    library.npu_flash_forward.restype = ctypes.c_int32
-    theirs, ours = library.npu_forward_struct_bytes(), ctypes.sizeof(_Forward)
-    if theirs != ours:
-        raise Mismatch(
-            f"{path}: NpuForward has {theirs} bytes there and {ours} in binding.py: "
-            "make binding.py like abi.h, and build again"
-        )
+    library.npu_struct_bytes.restype = ctypes.c_uint64
+    for which, struct in enumerate(structs.QUESTIONS):
+        theirs, ours = library.npu_struct_bytes(which), ctypes.sizeof(struct)
+        if theirs != ours:
+            raise Mismatch(
+                f"{path}: Npu{struct.__name__} has {theirs} bytes there and {ours} in structs.py: "
+                "make structs.py like abi.h, and build again"
+            )
+    for name in FUNCTIONS:
+        if hasattr(library, name):
+            getattr(library, f"{name}_workspace").restype = ctypes.c_int64
     return library
 
 
-def flash_forward(
-    library: ctypes.CDLL,
-    q: Array,
-    k: Array,
-    v: Array,
-    *,
-    format: Format,
-    scale: float,
-    causal: bool,
-    knobs: Knobs,
-) -> Launch:
+def flash_forward(library: ctypes.CDLL, question: Question, *, knobs: Knobs) -> Launch:
     """Launch the forward kernel.
-
-    Parameters
-    ----------
-    q : (batch, seqlen_q, heads_q, head_dim) uint16
-    k : (batch, seqlen_k, heads_k, head_dim) uint16
-    v : (batch, seqlen_k, heads_k, head_dim_v) uint16
-        Any steps that are not negative; the innermost 1.
-    causal : bool
-        Bottom-right.
 
     Raises
     ------
@@ -185,64 +124,89 @@ def flash_forward(
     Declined
         If the kernel does not do this.
     CheckFailed
-        If the emulator refuses what the kernel does.
+        If the emulator refuses what the kernel does, or it wrote where it may not.
     """
-    for name, tensor in (("q", q), ("k", k), ("v", v)):
-        _check(name, tensor)
-    if k.shape != (q.shape[0], k.shape[1], k.shape[2], q.shape[3]):
-        raise ValueError(f"k: shape {k.shape} does not fit to q's {q.shape}")
-    if v.shape[:3] != k.shape[:3]:
-        raise ValueError(f"v: shape {v.shape} does not fit to k's {k.shape}")
-    if format not in FORMATS:
-        raise ValueError(f"format: {format.name}: give fp16 or bf16")
-    batch, seqlen_q, heads_q, head_dim = q.shape
-    out = np.empty((batch, seqlen_q, heads_q, v.shape[3]), np.uint16)
-    # Side by side, one could run over into another and stay inside what the library may write.
-    lse, softmax_max, softmax_sum = (
-        np.empty((batch, heads_q, seqlen_q), np.float32) for _ in range(3)
+    out = guarded("out", question.shape_out, np.uint16)
+    rows = [
+        guarded(name, question.shape_lse, np.float32)
+        for name in ("lse", "softmax_max", "softmax_sum")
+    ]
+    forward = structs.Forward(
+        problem=question.struct(),
+        out=tensor_struct(out.array),
+        **{one.name: address(one.array) for one in rows},
     )
+    said = call(
+        library,
+        "npu_flash_forward",
+        forward,
+        reads=question.arrays(),
+        writes=[out, *rows],
+        knobs=knobs,
+    )
+    lse, softmax_max, softmax_sum = (one.array for one in rows)
+    return Launch(
+        out=out.array,
+        lse=lse,
+        softmax_max=softmax_max,
+        softmax_sum=softmax_sum,
+        remarks=said.remarks,
+        counters=said.counters,
+    )
+
+
+def call(
+    library: ctypes.CDLL,
+    function: str,
+    asked: ctypes.Structure,
+    *,
+    reads: Mapping[str, Array | None],
+    writes: Sequence[Guarded],
+    knobs: Knobs,
+    kernels: int = 1,
+) -> Said:
+    """Call a function of abi.h, with its workspace; see that it kept to its memory.
+
+    Parameters
+    ----------
+    function : str
+        Its name; that with "_workspace" tells how much workspace it needs.
+    asked : one of structs.QUESTIONS
+        All but struct_bytes and launch filled in; both are set here.
+    reads, writes : the arrays that `asked` points to
+    kernels : int
+        That it launches at most.
+
+    Raises
+    ------
+    ValueError, Declined, CheckFailed
+        As `flash_forward`.
+    """
     text = ctypes.create_string_buffer(TEXT_BYTES)
-    counters = (_Counters * (len(CORES) * knobs.cores))()
-    forward = _Forward(
-        struct_bytes=ctypes.sizeof(_Forward),
-        batch=batch,
-        heads_q=heads_q,
-        heads_k=k.shape[2],
-        seqlen_q=seqlen_q,
-        seqlen_k=k.shape[1],
-        head_dim=head_dim,
-        head_dim_v=v.shape[3],
-        format=FORMATS.index(format),
-        causal=causal,
-        scale=scale,
+    counters = (structs.Counters * (len(CORES) * knobs.cores * kernels))()
+    asked.struct_bytes = ctypes.sizeof(asked)
+    asked.launch = structs.Launch(
         groups=knobs.cores,
-        q=_tensor(q),
-        k=_tensor(k),
-        v=_tensor(v),
-        out=_tensor(out),
-        lse=_address(lse),
-        softmax_max=_address(softmax_max),
-        softmax_sum=_address(softmax_sum),
         emulation=_emulation(knobs),
         text=ctypes.addressof(text),
         text_bytes=TEXT_BYTES,
         counters=ctypes.addressof(counters),
         counters_capacity=len(counters),
     )
-    needed = library.npu_flash_forward_workspace(ctypes.byref(forward))
-    workspace = np.empty(max(needed, 0), np.uint8)  # where there is an error, the launch tells it
-    forward.workspace, forward.workspace_bytes = _address(workspace), workspace.nbytes
-    code = library.npu_flash_forward(ctypes.byref(forward))
+    launch = asked.launch
+    needed = getattr(library, f"{function}_workspace")(ctypes.byref(asked))
+    needed = max(needed, 0)  # an error is told by the call itself
+    workspace = guarded("workspace", (needed,), np.uint8)
+    launch.workspace, launch.workspace_bytes = address(workspace.array), needed
+    before = fingerprints(reads)
+    code = getattr(library, function)(ctypes.byref(asked))
     said = text.value.decode(errors="replace")
     if code != OK:
         raise _error(code, said)
-    return Launch(
-        out=out,
-        lse=lse,
-        softmax_max=softmax_max,
-        softmax_sum=softmax_sum,
+    _check_memory(reads, before, [*writes, workspace])
+    return Said(
         remarks=tuple(said.splitlines()),
-        counters=tuple(_counted(counters[i]) for i in range(forward.counters_count)),
+        counters=tuple(_counted(counters[i]) for i in range(launch.counters_count)),
     )
 
 
@@ -251,33 +215,19 @@ def _error(code: int, said: str) -> Exception:
     return kinds.get(code, CheckFailed)(said)
 
 
-def _check(name: str, tensor: Array) -> None:
-    if tensor.ndim != 4 or tensor.dtype != np.uint16:
-        raise ValueError(
-            f"{name}: {tensor.dtype} of shape {tensor.shape}: give four axes of uint16"
-        )
-    if tensor.size == 0:
-        return
-    steps = tensor.strides
-    if any(step < 0 or step % tensor.itemsize for step in steps):
-        raise ValueError(f"{name}: strides {steps} in bytes: give multiples of 2, not negative")
-    if tensor.shape[3] > 1 and steps[3] != tensor.itemsize:
-        raise ValueError(f"{name}: the innermost stride is {steps[3]} bytes: give 2")
+def _check_memory(
+    reads: Mapping[str, Array | None], before: Mapping[str, int], writes: Sequence[Guarded]
+) -> None:
+    for one in writes:
+        if damage := one.damage():
+            raise CheckFailed(damage)
+    for name, fingerprint in fingerprints(reads).items():
+        if fingerprint != before[name]:
+            raise CheckFailed(f"{name}: an input was written")
 
 
-def _tensor(tensor: Array) -> _Tensor:
-    steps = [stride // tensor.itemsize for stride in tensor.strides]
-    reach = sum(step * (size - 1) for step, size in zip(steps, tensor.shape, strict=True))
-    used = (1 + reach) * tensor.itemsize if tensor.size else 0
-    return _Tensor(_address(tensor), used, *(steps[axis] for axis in (0, 1, 2)))
-
-
-def _address(array: Array) -> int:
-    return array.ctypes.data
-
-
-def _emulation(knobs: Knobs) -> _Emulation:
-    return _Emulation(
+def _emulation(knobs: Knobs) -> structs.Emulation:
+    return structs.Emulation(
         checked=not knobs.fast,
         auto_sync=knobs.auto_sync,
         keeps_inf_nan=knobs.keeps_inf_nan,
@@ -288,7 +238,7 @@ def _emulation(knobs: Knobs) -> _Emulation:
     )
 
 
-def _counted(counters: _Counters) -> CoreCounters:
+def _counted(counters: structs.Counters) -> CoreCounters:
     def by(names: Sequence[str], numbers: Any) -> dict[str, int]:
         return dict(zip(names, map(int, numbers), strict=True))
 

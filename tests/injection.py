@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Injection:
         Who must notice.
     asked : what differs from SHAPE, causal, in fp16
     format : str
+    made_by : what makes a problem of these
     """
 
     file: str
@@ -38,11 +40,12 @@ class Injection:
     by: str = "emulator"
     asked: dict[str, Any] = field(default_factory=dict)
     format: str = "fp16"
+    made_by: Callable[..., Problem] = question
 
     def problem(self) -> Problem:
         """What the faulty kernel is asked."""
         asked = {**SHAPE, "mask": CAUSAL, **self.asked}
-        return question(self.format, **asked).replace(dout=None)
+        return self.made_by(self.format, **asked).replace(dout=None)
 
 
 def faulty(injection: Injection, folder: Path) -> ascend_c.AscendKernel:

@@ -10,17 +10,18 @@ from injection import Injection
 
 from reference.mask import Mask
 
-CUBE, VECTOR, SLAB, RESULTS = "cube_core.h", "vector_core.h", "slab.h", "results.h"
+CUBE, VECTOR, SCORES, RESULTS = "cube_core.h", "vector_core.h", "scores.h", "results.h"
+PROBLEM = "problem.h"
 
 INJECTIONS = {
     # --- The cube core's pipes ---
     "l1-read-before-it-is-loaded": Injection(
         file=CUBE,
-        old="""    load_rows(k, k_[row], step.keys, block_k, d, tiling_->k.seqlen);
+        old="""    load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
     SetFlag<HardEvent::MTE2_MTE1>(slot);
     WaitFlag<HardEvent::MTE2_MTE1>(slot);
 """,
-        new="""    load_rows(k, k_[row], step.keys, block_k, d, tiling_->k.seqlen);
+        new="""    load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
 """,
         says=("LoadData", "RAW", "no MTE2_MTE1 wait", "L1"),
     ),
@@ -94,7 +95,7 @@ INJECTIONS = {
     "pitch-of-fractals-of-v": Injection(
         file=CUBE,
         old="fractals_of(u16(columns / fractal), u16(block_k / fractal))",
-        new="fractals_of(u16(columns / fractal), u16(ceil_div(step.keys, fractal)))",
+        new="fractals_of(u16(columns / fractal), u16(ceil_div(tile.keys, fractal)))",
         asked={"seqlen_k": 65, "seqlen_q": 65},
         says=("LoadData", "reads L1 bytes", "which nobody wrote"),
     ),
@@ -107,8 +108,8 @@ INJECTIONS = {
     ),
     "rows-one-too-late": Injection(
         file=CUBE,
-        old="load_rows(k, k_[row], step.keys,",
-        new="load_rows(k, k_[row + 40], step.keys,",
+        old="load_rows(k, k_[row], tile.keys,",
+        new="load_rows(k, k_[row + 40], tile.keys,",
         says=("DataCopy(Nd2Nz)", "reads GM tensor k", "outside of the tensor"),
     ),
     "padding-rows-not-zeroed": Injection(
@@ -169,7 +170,7 @@ INJECTIONS = {
     ),
     # --- The vector cores ---
     "vector-barrier-dropped": Injection(
-        file=VECTOR,
+        file=SCORES,
         old="""      Muls(s, s, tiling_->scale, n * u32(block_k));
       PipeBarrier<PIPE_V>();
 """,
@@ -179,28 +180,28 @@ INJECTIONS = {
     ),
     "queue-read-before-dequeued": Injection(
         file=VECTOR,
-        old="    scores_.EnQue(s);\n    return scores_.template DeQue<float>();",
-        new="    scores_.EnQue(s);\n    return s;",
+        old="    s_.EnQue(s);\n    return s_.template DeQue<float>();",
+        new="    s_.EnQue(s);\n    return s;",
         says=("Muls", "RAW", "no MTE2_V wait", "UB"),
     ),
     "tensor-not-freed": Injection(
         file=VECTOR,
-        old="    scores_.FreeTensor(s);\n",
+        old="    s_.FreeTensor(s);\n",
         new="",
         says=("AllocTensor", "all 2 buffers of this VECIN queue are held"),
     ),
     "tensor-freed-twice": Injection(
         file=VECTOR,
-        old="    scores_.FreeTensor(s);\n",
-        new="    scores_.FreeTensor(s);\n    scores_.FreeTensor(s);\n",
+        old="    s_.FreeTensor(s);\n",
+        new="    s_.FreeTensor(s);\n    s_.FreeTensor(s);\n",
         says=("FreeTensor", "freed twice"),
     ),
     "tensor-freed-before-its-last-use": Injection(
         file=VECTOR,
         old="""    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
-    scores_.FreeTensor(s);
+    s_.FreeTensor(s);
 """,
-        new="""    scores_.FreeTensor(s);
+        new="""    s_.FreeTensor(s);
     Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
 """,
         says=("Cast", "reads UB bytes", "which is free since"),
@@ -227,7 +228,7 @@ INJECTIONS = {
     "copy-of-a-partial-block": Injection(
         file=RESULTS,
         old="    DataCopyPad(lse_[place], from, copy);\n",
-        new="    DataCopy(lse_[place], from, u32(half_rows(task, first_row_)));\n",
+        new="    DataCopy(lse_[place], from, u32(half_rows(tile.rows, first_row_)));\n",
         asked={"seqlen_q": 67},
         says=("DataCopy", "count is 3"),
     ),
@@ -239,23 +240,23 @@ INJECTIONS = {
     ),
     "statistics-of-the-other-half": Injection(
         file=RESULTS,
-        old="static_cast<uint64_t>(line + task.row + first_row_)",
-        new="static_cast<uint64_t>(line + task.row)",
+        old="query_at(tiling_->lse, tile, first_row_)",
+        new="query_at(tiling_->lse, tile, 0)",
         says=("DataCopyPad", "WAW", "writes GM tensor lse"),
     ),
     # --- What only the numbers show ---
     "tail-not-masked": Injection(
         file=VECTOR,
-        old="      if (step.keys < block_k) hide_tail(s, u32(step.keys), n);\n",
+        old="      if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);\n",
         new="",
         asked={"seqlen_k": 100, "mask": Mask()},
         by="judge",
         says=("out", "lse"),
     ),
     "diagonal-one-too-far": Injection(
-        file="tiling.h",
-        old="return query + t.seqlen_k - t.seqlen_q + 1;",
-        new="return query + t.seqlen_k - t.seqlen_q + 2;",
+        file=PROBLEM,
+        old="return i + shift_of(t, s) + t.window_right + 1;",
+        new="return i + shift_of(t, s) + t.window_right + 2;",
         by="judge",
         says=("out", "lse"),
     ),

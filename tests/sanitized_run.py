@@ -1,30 +1,54 @@
-"""Runs our kernel on the emulator, both compiled with sanitizers, over a few shapes.
+"""Runs our kernel on the emulator, both compiled with sanitizers, from shapes to refusals.
 
 A program of its own: the sanitizers' library must be loaded before Python is.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
+import every_feature
 import numpy as np
+from refusals import LEGAL, REFUSED, Altered
 
 from conformance.laws import CAUSAL, question
 from npu_kernels import ascend_c, binding, build
 from npu_kernels.knobs import Knobs
+from reference.problem import Problem, Unsupported
 
 SHAPES = ((1, 1, 1), (129, 200, 72), (65, 257, 200), (200, 100, 136), (0, 7, 16), (7, 0, 16))
 
 
+def problems(format: str) -> list[Problem]:
+    """Every shape, and all features together: packed in the one format, dense in the other."""
+    shapes = [
+        question(
+            format,
+            batch=1,
+            heads_k=1,
+            mask=CAUSAL,
+            seqlen_q=seqlen_q,
+            seqlen_k=seqlen_k,
+            head_dim=head_dim,
+        ).replace(dout=None)
+        for seqlen_q, seqlen_k, head_dim in SHAPES
+    ]
+    return [*shapes, every_feature.everything(format, packed=format == "fp16")]
+
+
 def main() -> None:
-    """Launch every shape in either mode."""
+    """Launch every problem in either mode."""
     library = binding.load(build.library(options=(*build.STRICT, *build.SANITIZED)))
-    for seqlen_q, seqlen_k, head_dim in SHAPES:
-        shape = {"seqlen_q": seqlen_q, "seqlen_k": seqlen_k, "head_dim": head_dim}
-        for format, fast in (("fp16", False), ("bf16", True)):
-            kernel = ascend_c.AscendKernel(
-                name="sanitized", library=library, knobs=Knobs(fast=fast, cores=2), digest=""
-            )
-            problem = question(format, batch=1, heads_k=1, mask=CAUSAL, **shape)
-            assert np.isfinite(kernel(problem.replace(dout=None)).out).all()
+    for format, fast in (("fp16", False), ("bf16", True)):
+        kernel = ascend_c.AscendKernel(
+            name="sanitized", library=library, knobs=Knobs(fast=fast, cores=2), digest=""
+        )
+        for problem in problems(format):
+            assert np.isfinite(kernel(problem).out).all()
+    for change in (REFUSED | LEGAL).values():
+        with suppress(ValueError, Unsupported):
+            replace(kernel, library=Altered(library, change))(every_feature.everything("bf16"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 from injection import Injection, faulty
-from injections import INJECTIONS
+from injections import INJECTIONS as OF_THE_CHIP
+from injections_scores import INJECTIONS_OF_SCORES
 
 import npu_kernels
 from conformance.compare import judge
@@ -14,6 +15,8 @@ from npu_kernels.binding import CheckFailed
 from reference import dense
 from reference.bounds import error_bound
 from reference.problem import Problem
+
+INJECTIONS = OF_THE_CHIP | INJECTIONS_OF_SCORES
 
 
 def failures(kernel, problem: Problem) -> set[str]:

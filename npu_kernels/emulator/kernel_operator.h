@@ -5,4 +5,4 @@
 #pragma once
 
 #include "cube.h"
-#include "vector_reduce.h"
+#include "vector_gather.h"

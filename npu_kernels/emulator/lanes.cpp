@@ -1,5 +1,6 @@
 #include "lanes.h"
 
+#include <cmath>
 #include <limits>
 
 #include "dispatch.h"
@@ -100,6 +101,11 @@ EMULATOR_VECTORISED void exp_f32(void* d, const void* a, const void*, LaneContex
     }
   }
 }
+EMULATOR_VECTORISED void abs_f32(void* d, const void* a, const void*, LaneContext&, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    static_cast<float*>(d)[i] = std::fabs(static_cast<const float*>(a)[i]);
+  }
+}
 void ln_f32(void* d, const void* a, const void*, LaneContext&, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     static_cast<float*>(d)[i] = ln_of(static_cast<const float*>(a)[i]);
@@ -125,6 +131,12 @@ void exp_f16(void* d, const void* a, const void*, LaneContext& c, int64_t n) {
 void ln_f16(void* d, const void* a, const void*, LaneContext&, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     static_cast<uint16_t*>(d)[i] = float_to_half(ln_of(load(static_cast<const uint16_t*>(a), i)));
+  }
+}
+
+void abs_f16(void* d, const void* a, const void*, LaneContext&, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    static_cast<uint16_t*>(d)[i] = static_cast<const uint16_t*>(a)[i] & 0x7FFF;
   }
 }
 
@@ -154,6 +166,8 @@ LaneFunction f32_function(VectorOp op) {
       return exp_f32;
     case VectorOp::ln:
       return ln_f32;
+    case VectorOp::abs:
+      return abs_f32;
     default:
       return nullptr;
   }
@@ -185,6 +199,8 @@ LaneFunction f16_function(VectorOp op) {
       return exp_f16;
     case VectorOp::ln:
       return ln_f16;
+    case VectorOp::abs:
+      return abs_f16;
     default:
       return nullptr;
   }

@@ -25,6 +25,7 @@ enum class VectorOp : uint8_t {
   bit_not,
   exp,
   ln,
+  abs,
 };
 
 // Knobs and the scalar operand of one instruction.

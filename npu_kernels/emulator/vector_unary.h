@@ -132,6 +132,24 @@ void Ln(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mas
 }
 
 template <typename T>
+void Abs(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t count, Site site = Site()) {
+  emulator::unary("Abs", VectorOp::abs, emulator::type_of<T>, dst.place(), src.place(), {},
+                  Repeat::count(count), {}, site);
+}
+template <typename T, bool isSetMask = true>
+void Abs(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask, uint8_t repeatTime,
+         const UnaryRepeatParams& params, Site site = Site()) {
+  emulator::unary("Abs", VectorOp::abs, emulator::type_of<T>, dst.place(), src.place(), {},
+                  Repeat::of(mask, repeatTime, isSetMask), params, site);
+}
+template <typename T, bool isSetMask = true>
+void Abs(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
+         uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
+  emulator::unary("Abs", VectorOp::abs, emulator::type_of<T>, dst.place(), src.place(), {},
+                  Repeat::of(mask, repeatTime, isSetMask), params, site);
+}
+
+template <typename T>
 void Not(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t count, Site site = Site()) {
   emulator::unary("Not", VectorOp::bit_not, emulator::type_of<T>, dst.place(), src.place(), {},
                   Repeat::count(count), {}, site);

@@ -13,16 +13,18 @@ namespace flash {
 template <typename T>
 class CubeCore {
  public:
-  __aicore__ inline void init(const Addresses& addresses, const ForwardTiling& tiling) {
+  __aicore__ inline void init(const Addresses& addresses, const Tiling& tiling) {
     tiling_ = &tiling;
-    workspace_.init(addresses.workspace, GetBlockIdx(), tiling.head_dim);
+    tables_ = addresses.tables;
+    workspace_.init(addresses.workspace, GetBlockIdx(), tiling.head_dim_v);
     q_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.q));
     k_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.k));
     v_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.v));
     const int64_t d = round_up(tiling.head_dim, fractal);
+    const int64_t d_v = round_up(tiling.head_dim_v, fractal);
     pipe_.InitBuffer(q_l1_, u32(block_q * d * value_bytes));
     pipe_.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes));
-    pipe_.InitBuffer(v_l1_, u32(slots * block_k * d * value_bytes));
+    pipe_.InitBuffer(v_l1_, u32(slots * block_k * d_v * value_bytes));
     pipe_.InitBuffer(p_l1_, u32(slots * block_q * block_k * value_bytes));
     pipe_.InitBuffer(l0a_, u32(slots * l0_tile_bytes));
     pipe_.InitBuffer(l0b_, u32(slots * l0_tile_bytes));
@@ -32,7 +34,8 @@ class CubeCore {
   // Two steps deep: the cube multiplies Q K^T of the next tile while the AIVs turn this one's
   // scores into weights.
   __aicore__ inline void process() {
-    Steps steps(*tiling_, GetBlockIdx());
+    Steps steps;
+    steps.init(tables_, *tiling_, GetBlockIdx());
     Step step;
     Step following;
     all_slots_are_free();
@@ -50,21 +53,21 @@ class CubeCore {
  private:
   // S = Q K^T, without scale and mask: those are the AIVs'.
   __aicore__ inline void compute_scores(const Step& step) {
-    const Task& task = step.task;
+    const Tile& tile = step.tile;
     const uint32_t slot = step.slot();
     const int64_t d = tiling_->head_dim;
     const LocalTensor<T> q = q_l1_.template Get<T>();
     const LocalTensor<T> k = k_l1_.template Get<T>()[slot * tile_elements(d)];
 
-    if (step.is_first()) {
+    if (step.is_first) {
       WaitFlag<HardEvent::MTE1_MTE2>(q_free);
-      const uint64_t row = row_at(tiling_->q, task.batch, task.row, task.head);
-      load_rows(q, q_[row], task.rows, padded_rows(task), d, tiling_->q.seqlen);
+      const uint64_t row = static_cast<uint64_t>(query_at(tiling_->q, tile, 0));
+      load_rows(q, q_[row], tile.rows, padded_rows(tile), d, tiling_->q.seqlen);
     }
     WaitFlag<HardEvent::MTE1_MTE2>(k_free + slot);
     // All 128 rows of K are defined, so that all 128 columns of S are; masking comes later.
-    const uint64_t row = row_at(tiling_->k, task.batch, step.key, head_k(task));
-    load_rows(k, k_[row], step.keys, block_k, d, tiling_->k.seqlen);
+    const uint64_t row = first_key_at(tiling_->k, tile);
+    load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
     SetFlag<HardEvent::MTE2_MTE1>(slot);
     WaitFlag<HardEvent::MTE2_MTE1>(slot);
 
@@ -72,48 +75,48 @@ class CubeCore {
     for (int64_t from = 0; from < d; from += chunk) {
       const uint16_t depth = u16(min_of(chunk, d - from));
       const uint32_t l0 = take_l0();
-      load_a(l0, q[u32(from * block_q)], padded_rows(task), depth);
+      load_a(l0, q[u32(from * block_q)], padded_rows(tile), depth);
       // K's fractals, as they lie, are those of K^T as the right operand.
       const uint16_t fractals = u16(ceil_div(depth, fractal) * (block_k / fractal));
       LoadData(l0b(l0), k[u32(from * block_k)], fractals_of(fractals, 1));
-      multiply(c_slot, l0, padded_rows(task), u16(block_k), depth, from == 0);
+      multiply(c_slot, l0, padded_rows(tile), u16(block_k), depth, from == 0);
     }
     SetFlag<HardEvent::MTE1_MTE2>(k_free + slot);
-    if (step.is_last()) SetFlag<HardEvent::MTE1_MTE2>(q_free);
+    if (step.is_last) SetFlag<HardEvent::MTE1_MTE2>(q_free);
 
-    store(workspace_.scores[slot], c_slot, padded_rows(task), u16(block_k), u32(block_k));
+    store(workspace_.scores[slot], c_slot, padded_rows(tile), u16(block_k), u32(block_k));
     CrossCoreSetFlag<aic_with_aivs, PIPE_FIX>(scores_ready);
   }
 
   // P V of this tile alone: the AIVs add it to what they have of the earlier tiles.
   __aicore__ inline void multiply_values(const Step& step) {
-    const Task& task = step.task;
+    const Tile& tile = step.tile;
     const uint32_t slot = step.slot();
-    const int64_t d = tiling_->head_dim;
+    const int64_t d = tiling_->head_dim_v;
     const LocalTensor<T> v = v_l1_.template Get<T>()[slot * tile_elements(d)];
     const LocalTensor<T> p = p_l1_.template Get<T>()[slot * tile_elements(block_k)];
 
     WaitFlag<HardEvent::MTE1_MTE2>(v_free + slot);
-    const uint64_t row = row_at(tiling_->v, task.batch, step.key, head_k(task));
-    load_rows(v, v_[row], step.keys, round_up(step.keys, fractal), d, tiling_->v.seqlen);
+    const uint64_t row = first_key_at(tiling_->v, tile);
+    load_rows(v, v_[row], tile.keys, round_up(tile.keys, fractal), d, tiling_->v.seqlen);
     CrossCoreWaitFlag(weights_ready);
-    load_rows(p, workspace_.weights[slot], padded_rows(task), padded_rows(task), block_k, block_k);
+    load_rows(p, workspace_.weights[slot], padded_rows(tile), padded_rows(tile), block_k, block_k);
     SetFlag<HardEvent::MTE2_MTE1>(slot);
     WaitFlag<HardEvent::MTE2_MTE1>(slot);
 
     for (int64_t from = 0; from < d; from += chunk) {
       const uint16_t columns = u16(round_up(min_of(chunk, d - from), fractal));
       const uint32_t l0 = take_l0();
-      load_a(l0, p, padded_rows(task), u16(step.keys));
-      for (int64_t i = 0; i < ceil_div(step.keys, fractal); ++i) {
+      load_a(l0, p, padded_rows(tile), u16(tile.keys));
+      for (int64_t i = 0; i < ceil_div(tile.keys, fractal); ++i) {
         LoadData2DParams load = fractals_of(u16(columns / fractal), u16(block_k / fractal));
         load.ifTranspose = true;
         LoadData(l0b(l0)[u32(i * columns * fractal)], v[u32(from * block_k + i * fractal_elements)],
                  load);
       }
       const uint32_t c_slot = take_l0c();
-      multiply(c_slot, l0, padded_rows(task), columns, u16(step.keys), true);
-      store(workspace_.partial[slot][static_cast<uint64_t>(from)], c_slot, padded_rows(task),
+      multiply(c_slot, l0, padded_rows(tile), columns, u16(tile.keys), true);
+      store(workspace_.partial[slot][static_cast<uint64_t>(from)], c_slot, padded_rows(tile),
             columns, u32(round_up(d, fractal)));
     }
     SetFlag<HardEvent::MTE1_MTE2>(v_free + slot);
@@ -244,15 +247,11 @@ class CubeCore {
   __aicore__ inline uint32_t tile_elements(int64_t columns) const {
     return u32(block_k * round_up(columns, fractal));
   }
-  __aicore__ inline uint16_t padded_rows(const Task& task) const {
-    return u16(round_up(task.rows, fractal));
+  __aicore__ inline uint16_t padded_rows(const Tile& tile) const {
+    return u16(round_up(tile.rows, fractal));
   }
-  __aicore__ inline int64_t head_k(const Task& task) const {
-    return task.head / (tiling_->heads_q / tiling_->heads_k);
-  }
-  __aicore__ inline uint64_t row_at(const Strides& s, int64_t batch, int64_t row,
-                                    int64_t head) const {
-    return static_cast<uint64_t>(batch * s.batch + row * s.seqlen + head * s.head);
+  __aicore__ inline uint64_t first_key_at(const Strides& s, const Tile& tile) const {
+    return static_cast<uint64_t>(key_at(s, tile, head_k_of(*tiling_, tile)));
   }
   __aicore__ inline LoadData2DParams fractals_of(uint16_t count, uint16_t stride) const {
     LoadData2DParams params;
@@ -270,7 +269,8 @@ class CubeCore {
     return l0c_.template Get<float>()[slot * u32(l0c_tile_bytes / float_bytes)];
   }
 
-  const ForwardTiling* tiling_ = nullptr;
+  const Tiling* tiling_ = nullptr;
+  GM_ADDR tables_ = nullptr;
   Workspace<T> workspace_;
   GlobalTensor<T> q_;
   GlobalTensor<T> k_;
@@ -278,7 +278,7 @@ class CubeCore {
   TPipe pipe_;
   TBuf<TPosition::A1> q_l1_;  // (block_q, head_dim)
   TBuf<TPosition::B1> k_l1_;  // 2 x (block_k, head_dim)
-  TBuf<TPosition::B1> v_l1_;  // 2 x (block_k, head_dim)
+  TBuf<TPosition::B1> v_l1_;  // 2 x (block_k, head_dim_v)
   TBuf<TPosition::A1> p_l1_;  // 2 x (block_q, block_k)
   TBuf<TPosition::A2> l0a_;   // 2 x (block_q, chunk)
   TBuf<TPosition::B2> l0b_;   // 2 x (chunk, block_k)

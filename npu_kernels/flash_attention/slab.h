@@ -5,20 +5,24 @@
 
 namespace flash {
 
-constexpr float hidden_score = -3.4e38f;  // of a masked pair: exp(hidden_score - m) is 0
-constexpr float lowest_max = -1e37f;      // below any score, far above hidden_score
-constexpr float smallest_sum = 1e-30f;    // of a row that sees a key, l is about 1 or more
+// A masked pair has the lowest number of all, and m begins just above it: below any score, also one
+// with the lowest bf16 as its bias (-3.39e38), yet exp(hidden_score - m) is 0.
+constexpr float hidden_score = -3.40282347e38f;
+constexpr float lowest_max = -3.4e38f;
+constexpr float smallest_sum = 1e-30f;  // of a row that sees a key, l is about 1 or more
 constexpr float minus_infinity = -__builtin_inff();
 
 constexpr uint32_t lanes = 64;       // fp32 values of one repeat of an instruction
 constexpr uint32_t block_lanes = 8;  // of one block of 32 B
+constexpr uint8_t blocks_of_repeat = 8;
+constexpr uint64_t word_lanes = 128;                     // 16-bit values of one repeat
 constexpr uint8_t score_blocks = block_k / block_lanes;  // from one row of scores to the next
 static_assert(block_k == 2 * lanes, "a row of scores is two repeats");
 
-// Bit 1 keeps a score. bits: (n, block_k), rows back to back.
-__aicore__ inline void hide(const LocalTensor<float>& s, const LocalTensor<uint8_t>& bits,
-                            uint32_t n) {
-  Select(s, bits, s, hidden_score, SELMODE::VSEL_TENSOR_SCALAR_MODE, n * u32(block_k));
+// s: (n, block_k), bits likewise, rows back to back. Bit 1 keeps a value.
+__aicore__ inline void keep_where(const LocalTensor<float>& s, const LocalTensor<uint8_t>& bits,
+                                  float otherwise, uint32_t n) {
+  Select(s, bits, s, otherwise, SELMODE::VSEL_TENSOR_SCALAR_MODE, n * u32(block_k));
   PipeBarrier<PIPE_V>();
 }
 
@@ -42,7 +46,16 @@ class SlabScratch {
     pipe.InitBuffer(per_row_, rows * u32(float_bytes));
   }
 
-  __aicore__ inline LocalTensor<float> per_row() { return per_row_.Get<float>(); }  // (rows)
+  __aicore__ inline LocalTensor<float> per_row() const { return per_row_.Get<float>(); }  // (rows)
+  __aicore__ inline LocalTensor<float> tree() const { return tree_.Get<float>(); }  // (rows, 64)
+
+  // (n) to (n, 8): one block per row, to be read again and again along the row.
+  __aicore__ inline LocalTensor<float> widen(const LocalTensor<float>& x, uint32_t n) const {
+    const LocalTensor<float> wide = wide_.Get<float>();
+    Brcb(wide, x, static_cast<uint8_t>(n / block_lanes), BrcbRepeatParams{1, block_lanes});
+    PipeBarrier<PIPE_V>();
+    return wide;
+  }
 
   // result: (n). s: (n, block_k). 128 columns become 64, then 8, then 1.
   __aicore__ inline void row_max(const LocalTensor<float>& result, const LocalTensor<float>& s,
@@ -100,14 +113,6 @@ class SlabScratch {
   }
 
  private:
-  // (n) to (n, 8): one block per row, to be read again and again along the row.
-  __aicore__ inline LocalTensor<float> widen(const LocalTensor<float>& x, uint32_t n) {
-    const LocalTensor<float> wide = wide_.Get<float>();
-    Brcb(wide, x, static_cast<uint8_t>(n / block_lanes), BrcbRepeatParams{1, block_lanes});
-    PipeBarrier<PIPE_V>();
-    return wide;
-  }
-
   // Left and right half of each row of scores, to rows of 64.
   __aicore__ static inline BinaryRepeatParams halves() {
     return BinaryRepeatParams{1, 1, 1, block_lanes, score_blocks, score_blocks};

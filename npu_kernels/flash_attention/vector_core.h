@@ -5,7 +5,9 @@
 // of exp(score - m) v. When a later tile raises m, l and acc shrink by alpha = exp(m_old - m_new).
 #pragma once
 
+#include "mask_bits.h"
 #include "results.h"
+#include "scores.h"
 #include "slab.h"
 #include "steps.h"
 #include "workspace.h"
@@ -15,32 +17,35 @@ namespace flash {
 template <typename T>
 class VectorCore {
  public:
-  __aicore__ inline void init(const Addresses& addresses, const ForwardTiling& tiling) {
+  __aicore__ inline void init(const Addresses& addresses, const Tiling& tiling) {
     tiling_ = &tiling;
+    tables_ = addresses.tables;
     group_ = GetBlockIdx() / vector_cores;
     first_row_ = GetSubBlockIdx() * half_q;
-    slab_ = slab_rows(tiling.head_dim);
-    pitch_ = u32(round_up(tiling.head_dim, fractal));
-    workspace_.init(addresses.workspace, group_, tiling.head_dim);
-    staircase_.SetGlobalBuffer(addresses.staircase);
-    pipe_.InitBuffer(scores_, slots, u32(slab_ * block_k * float_bytes));
+    slab_ = slab_rows(tiling.head_dim_v);
+    pitch_ = u32(round_up(tiling.head_dim_v, fractal));
+    workspace_.init(addresses.workspace, group_, tiling.head_dim_v);
+    pipe_.InitBuffer(s_, slots, u32(slab_ * block_k * float_bytes));
     pipe_.InitBuffer(weights_, slots, u32(slab_ * block_k * value_bytes));
     pipe_.InitBuffer(partial_, slots, u32(slab_ * pitch_ * float_bytes));
-    pipe_.InitBuffer(bits_, slots, u32(half_q * staircase_row_bytes));
     pipe_.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));
     pipe_.InitBuffer(statistics_, u32(3 * slots * half_q * float_bytes));
     scratch_.init(pipe_, u32(slab_));
+    scores_.init(pipe_, addresses, tiling, slab_, first_row_);
+    bits_.init(pipe_, addresses, tiling, first_row_);
     results_.init(pipe_, addresses, tiling, first_row_);
   }
 
   // Two steps deep: the softmax of the next tile comes before the update by this tile's P V, which
   // the cube multiplies in the meantime.
   __aicore__ inline void process() {
-    for (int64_t i = tiling_->first_task[group_]; i < tiling_->first_task[group_ + 1]; ++i) {
-      const Task task = task_at(*tiling_, i);
-      if (task.key_limit == 0) results_.write_empty(task);
+    Tasks tasks;
+    tasks.init(tables_, *tiling_, group_);
+    for (Task task; tasks.next(task);) {
+      if (task.keys.is_empty()) results_.write_empty(tile_of(task, 0));
     }
-    Steps steps(*tiling_, group_);
+    Steps steps;
+    steps.init(tables_, *tiling_, group_);
     Step step;
     Step following;
     bool more = steps.next(step);
@@ -49,28 +54,27 @@ class VectorCore {
       more = steps.next(following);
       if (more) softmax(following);
       update(step);
-      if (step.is_last()) results_.write(step.task, running(step), scratch_);
+      if (step.is_last) results_.write(step.tile, running(step), scratch_);
       step = following;
     }
   }
 
  private:
-  // P = exp(scale S - m) of one tile; m, l and alpha.
+  // P = exp(x - m) of one tile, x its scores; m, l and alpha.
   __aicore__ inline void softmax(const Step& step) {
+    const Tile& tile = step.tile;
+    const int64_t rows = padded_rows(tile);
+    if (rows > 0) bits_.take(tile);
     CrossCoreWaitFlag(scores_ready);
-    const int64_t rows = padded_rows(step.task);
-    const bool is_masked = rows > 0 && columns_seen(step) < step.keys;
-    LocalTensor<uint8_t> bits;
-    if (is_masked) bits = load_bits(step, rows);
-    if (step.is_first()) forget(running(step));
+    if (step.is_first) forget(running(step));
 
     for (int64_t row = 0; row < rows; row += slab_) {
       const uint32_t n = u32(min_of(slab_, rows - row));
       LocalTensor<float> s = load_scores(step, row, n);  // (n, block_k)
-      Muls(s, s, tiling_->scale, n * u32(block_k));
-      PipeBarrier<PIPE_V>();
-      if (is_masked) hide(s, bits[u32(row * staircase_row_bytes)], n);
-      if (step.keys < block_k) hide_tail(s, u32(step.keys), n);
+      scores_.scale_and_cap(s, n);
+      scores_.add_pairs(s, tile, row, n, scratch_);
+      bits_.hide(s, row, n);
+      if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);
 
       const LocalTensor<float> m = running(step).m[u32(row)];
       const LocalTensor<float> l = running(step).l[u32(row)];
@@ -80,21 +84,22 @@ class VectorCore {
       Exp(s, s, n * u32(block_k));  // 0 where hidden
       PipeBarrier<PIPE_V>();
       add_sum(l, alpha, s, n);
+      bits_.drop(s, row, n);
       store_weights(step, row, s, n);
     }
-    if (is_masked) bits_.FreeTensor(bits);
+    if (rows > 0) bits_.release();
     CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);
   }
 
   // acc = alpha acc + P V.
   __aicore__ inline void update(const Step& step) {
     CrossCoreWaitFlag(partial_ready);
-    const int64_t rows = padded_rows(step.task);
+    const int64_t rows = padded_rows(step.tile);
     for (int64_t row = 0; row < rows; row += slab_) {
       const uint32_t n = u32(min_of(slab_, rows - row));
       LocalTensor<float> pv = load_partial(step, row, n);  // (n, pitch)
       const LocalTensor<float> acc = running(step).acc[u32(row) * pitch_];
-      if (step.is_first()) {
+      if (step.is_first) {
         Adds(acc, pv, 0.0f, n * pitch_);  // nothing to correct yet
       } else {
         scratch_.multiply_rows(acc, correction(step)[u32(row)], n, pitch_);
@@ -141,18 +146,18 @@ class VectorCore {
   // --- Between the workspace and UB ---
 
   __aicore__ inline LocalTensor<float> load_scores(const Step& step, int64_t row, uint32_t n) {
-    const LocalTensor<float> s = scores_.template AllocTensor<float>();
+    const LocalTensor<float> s = s_.template AllocTensor<float>();
     const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
     DataCopy(s, workspace_.scores[step.slot()][place], n * u32(block_k));
-    scores_.EnQue(s);
-    return scores_.template DeQue<float>();
+    s_.EnQue(s);
+    return s_.template DeQue<float>();
   }
 
   __aicore__ inline void store_weights(const Step& step, int64_t row, LocalTensor<float>& s,
                                        uint32_t n) {
     LocalTensor<T> p = weights_.template AllocTensor<T>();
     Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
-    scores_.FreeTensor(s);
+    s_.FreeTensor(s);
     weights_.EnQue(p);
     p = weights_.template DeQue<T>();
     const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
@@ -168,27 +173,11 @@ class VectorCore {
     return partial_.template DeQue<float>();
   }
 
-  // The mask of this tile, (rows, block_k) bits: consecutive rows of the staircase.
-  __aicore__ inline LocalTensor<uint8_t> load_bits(const Step& step, int64_t rows) {
-    const int64_t steps_row = block_k + columns_seen(step);
-    const int64_t row = min_of(max_of(steps_row, 0), staircase_rows - half_q);
-    const LocalTensor<uint8_t> bits = bits_.template AllocTensor<uint8_t>();
-    DataCopy(bits, staircase_[static_cast<uint64_t>(row * staircase_row_bytes)],
-             u32(rows * staircase_row_bytes));
-    bits_.EnQue(bits);
-    return bits_.template DeQue<uint8_t>();
-  }
-
   // --- Rows ---
 
-  // How many columns of this tile the first row of this core sees, were there columns on both
-  // sides: each later row sees one more if the mask is causal.
-  __aicore__ inline int64_t columns_seen(const Step& step) const {
-    return visible_keys(*tiling_, step.task.row + first_row_) - step.key;
-  }
   // Rows of this core, with those that the cube added to make 16.
-  __aicore__ inline int64_t padded_rows(const Task& task) const {
-    return round_up(half_rows(task, first_row_), fractal);
+  __aicore__ inline int64_t padded_rows(const Tile& tile) const {
+    return round_up(half_rows(tile.rows, first_row_), fractal);
   }
   // m and l of a task are begun while those of the task before are still in use.
   __aicore__ inline RunningRows running(const Step& step) {
@@ -200,21 +189,22 @@ class VectorCore {
     return statistics_.Get<float>()[(2 * u32(slots) + step.slot()) * u32(half_q)];
   }
 
-  const ForwardTiling* tiling_ = nullptr;
+  const Tiling* tiling_ = nullptr;
+  GM_ADDR tables_ = nullptr;
   int64_t group_ = 0;
   int64_t first_row_ = 0;  // 0 or 64: which half of each block of queries
   int64_t slab_ = 0;
-  uint32_t pitch_ = 0;  // head_dim, rounded up to 16
+  uint32_t pitch_ = 0;  // head_dim_v, rounded up to 16
   Workspace<T> workspace_;
-  GlobalTensor<uint8_t> staircase_;
   TPipe pipe_;
-  TQue<TPosition::VECIN, 1> scores_;     // 2 x (slab, block_k) fp32
+  TQue<TPosition::VECIN, 1> s_;          // 2 x (slab, block_k) fp32
   TQue<TPosition::VECOUT, 1> weights_;   // 2 x (slab, block_k)
   TQue<TPosition::VECIN, 1> partial_;    // 2 x (slab, pitch) fp32
-  TQue<TPosition::VECIN, 1> bits_;       // 2 x (half_q, block_k / 8)
   TBuf<TPosition::VECCALC> acc_;         // (half_q, pitch) fp32
   TBuf<TPosition::VECCALC> statistics_;  // m, l, alpha: 2 x (half_q) fp32 of each
   SlabScratch scratch_;
+  Scores<T> scores_;
+  MaskBits bits_;
   Results<T> results_;
 };
 

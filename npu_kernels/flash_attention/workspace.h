@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernel_operator.h"
-#include "tiling.h"
+#include "sizes.h"
 
 namespace flash {
 
@@ -15,16 +15,21 @@ constexpr __aicore__ inline uint32_t u32(int64_t n) {
   return static_cast<uint32_t>(n);
 }
 
-// The kernel's arguments in GM.
+// The kernel's arguments in GM; null where the problem has none.
 struct Addresses {
   GM_ADDR q;
   GM_ADDR k;
   GM_ADDR v;
+  GM_ADDR bias;
+  GM_ADDR slopes;
+  GM_ADDR sink;
+  GM_ADDR keep;
+  GM_ADDR dropout;
   GM_ADDR out;
   GM_ADDR lse;
   GM_ADDR softmax_max;
   GM_ADDR softmax_sum;
-  GM_ADDR staircase;
+  GM_ADDR tables;
   GM_ADDR workspace;
 };
 
@@ -45,17 +50,17 @@ template <typename T>
 struct Workspace {
   GlobalTensor<float> scores[slots];   // (block_q, block_k)
   GlobalTensor<T> weights[slots];      // (block_q, block_k)
-  GlobalTensor<float> partial[slots];  // (block_q, pitch_v)
+  GlobalTensor<float> partial[slots];  // (block_q, head_dim_v rounded up to 16)
 
-  __aicore__ inline void init(GM_ADDR workspace, int64_t group, int64_t head_dim) {
-    GM_ADDR at = workspace + group * group_workspace_bytes(head_dim);
+  __aicore__ inline void init(GM_ADDR workspace, int64_t group, int64_t head_dim_v) {
+    GM_ADDR at = workspace + group * group_workspace_bytes(head_dim_v);
     for (int64_t slot = 0; slot < slots; ++slot, at += scores_bytes) {
       scores[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at), scores_bytes / float_bytes);
     }
     for (int64_t slot = 0; slot < slots; ++slot, at += weights_bytes) {
       weights[slot].SetGlobalBuffer(reinterpret_cast<__gm__ T*>(at), weights_bytes / value_bytes);
     }
-    const int64_t bytes = partial_bytes(head_dim);
+    const int64_t bytes = partial_bytes(head_dim_v);
     for (int64_t slot = 0; slot < slots; ++slot, at += bytes) {
       partial[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at), bytes / float_bytes);
     }

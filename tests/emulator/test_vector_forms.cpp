@@ -1,5 +1,7 @@
 // The remaining parameter forms of vector instructions: bit masks, strides, half.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "micro_test.h"
 
@@ -47,6 +49,29 @@ const Test no_repeats("repeat_0_does_nothing", [] {
     WholeReduceSum(d, s, 64, 0, 1, 1, 8);
   }));
   expect_values(out, Floats(64, -1.0f));
+});
+
+const Test absolute("abs_clears_the_sign_and_nothing_else", [] {
+  const float inf = std::numeric_limits<float>::infinity();
+  Floats in = {-1.5f, 1.5f, -0.0f, 0.0f, -inf, inf, -1e-45f, std::numeric_limits<float>::lowest()};
+  Floats out(16, -1.0f);
+  expect_ok(through_ub<float, float>(out, in, [](const auto& d, const auto& s) {
+    Abs(d, s, 8);
+    Abs(d[8], s, 3, 1, {1, 1, 8, 8});
+  }));
+  for (size_t i = 0; i < 8; ++i) {
+    expect(out[i] == -std::min(in[i], -in[i]) && !std::signbit(out[i]), "lane");
+    expect(out[8 + i] == (i < 3 ? out[i] : -1.0f), "masked lane");
+  }
+});
+
+const Test absolute_half("abs_of_half", [] {
+  Halves in(16);
+  for (half& x : in) x.bits = 0x8001;
+  in[0].bits = 0xFC00;
+  Halves out(16);
+  expect_ok(through_ub<half, half>(out, in, [](const auto& d, const auto& s) { Abs(d, s, 16); }));
+  expect(out[0].bits == 0x7C00 && out[1].bits == 0x0001, "sign bits are 0");
 });
 
 const Test registers("set_vector_mask_takes_bits_or_a_length", [] {

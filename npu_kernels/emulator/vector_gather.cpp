@@ -1,0 +1,42 @@
+#include "vector_gather.h"
+
+namespace emulator {
+
+void gather_elements(Type type, const Place& dst, const Place& src, const Place& offsets,
+                     int64_t base, int64_t count, Site site) {
+  Instruction in(this_core(), PIPE_V, "Gather", site, 0);
+  const int64_t size = size_of(type);
+  if (size != 2 && size != 4) in.fail(std::string("not for ") + name_of(type) + " on this chip");
+  if (count == 0) return;
+  const Shape shape = shape_of(in, Repeat::count(count), size);
+  in.need_memory(src, Memory::ub, "the source");
+  in.need_aligned(src, block_bytes, "the source");
+  if (base % size != 0)
+    in.fail("srcBaseAddr is " + std::to_string(base) + ", no multiple of sizeof(T)");
+  touch(in, contiguous(offsets, sizeof(uint32_t), shape.lanes), shape, false);
+  const uint8_t* from = in.bytes_of(offsets, 0);
+  const int64_t dst_end = dst.start + count * size;
+  if (dst.start < offsets.start + count * static_cast<int64_t>(sizeof(uint32_t)) &&
+      offsets.start < dst_end) {
+    in.fail("srcOffset and the destination overlap");
+  }
+  std::vector<uint8_t> picked(static_cast<size_t>(count * size));
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t offset = 0;
+    std::memcpy(&offset, from + i * static_cast<int64_t>(sizeof offset), sizeof offset);
+    if (offset % size != 0) {
+      in.fail("srcOffset[" + std::to_string(i) + "] is " + std::to_string(offset) +
+              ", no multiple of sizeof(T)");
+    }
+    const int64_t at = base + offset;
+    if (src.start + at < dst_end && dst.start < src.start + at + size) {
+      in.fail("srcOffset[" + std::to_string(i) + "] is " + std::to_string(offset) +
+              ": source and destination overlap");
+    }
+    std::memcpy(picked.data() + i * size, in.read(src, at, size), static_cast<size_t>(size));
+  }
+  touch(in, contiguous(dst, size, shape.lanes), shape, true);
+  std::memcpy(in.bytes_of(dst, 0), picked.data(), picked.size());
+}
+
+}  // namespace emulator

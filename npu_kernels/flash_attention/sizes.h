@@ -1,0 +1,119 @@
+// Tile sizes, budgets of on-chip memory, the workspace and the tables. Shared by host and device.
+#pragma once
+
+#include <cstdint>
+
+#ifndef __aicore__
+#define __aicore__  // a host compiler
+#endif
+
+namespace flash {
+
+constexpr int64_t block_q = 128;                    // queries of a tile, for any head_dim
+constexpr int64_t block_k = 128;                    // keys of a tile
+constexpr int64_t chunk = 128;                      // of head_dim: what one Mmad takes
+constexpr int64_t vector_cores = 2;                 // per group
+constexpr int64_t half_q = block_q / vector_cores;  // queries of a tile for each of them
+constexpr int64_t fractal = 16;                     // the cube works on 16 x 16 values
+constexpr int64_t slots = 2;                        // of everything that is double-buffered
+constexpr int64_t max_head_dim = 256;
+constexpr int64_t max_groups = 64;
+constexpr int64_t value_bytes = 2;  // fp16 and bf16
+constexpr int64_t float_bytes = 4;
+constexpr int64_t block_bytes = 32;  // what on-chip memory is aligned to
+
+constexpr __aicore__ inline int64_t min_of(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+constexpr __aicore__ inline int64_t max_of(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+constexpr __aicore__ inline int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+constexpr __aicore__ inline int64_t round_up(int64_t a, int64_t b) {
+  return ceil_div(a, b) * b;
+}
+
+// --- Bits: 1 keeps a pair. By tiles of 128 x 128 pairs, 16 B to a row, LSB first ---
+
+constexpr int64_t bits_row_bytes = block_k / 8;
+constexpr int64_t bits_tile_bytes = block_q * bits_row_bytes;
+constexpr int64_t bits_half_bytes = half_q * bits_row_bytes;  // those of one vector core
+
+// --- Tables: one input in GM, the same for all problems but for its sequences ---
+
+// The staircase: every mask whose rows see a first part of the keys. Row 128 + x has its lowest x
+// bits set, for x clamped to 0..128: 128 empty rows, 129 steps, 128 full ones. Any 64 rows of a
+// causal tile are 64 consecutive rows of it.
+constexpr int64_t staircase_rows = 3 * block_k + 1;
+constexpr int64_t staircase_at = 0;  // in bytes, as the others
+// The constant rows: row x of 0..128 has its lowest x bits set. Each stands twice, to fill 32 B.
+constexpr int64_t constant_rows = block_k + 1;
+constexpr int64_t constant_row_bytes = 2 * bits_row_bytes;
+constexpr int64_t constant_rows_at = round_up(staircase_rows * bits_row_bytes, block_bytes);
+// The ramp: 0, 1 .. 127 in fp32.
+constexpr int64_t ramp_at = constant_rows_at + constant_rows * constant_row_bytes;
+// Sequence[batch].
+constexpr int64_t sequences_at = ramp_at + block_k * float_bytes;
+constexpr int64_t sequence_bytes = 64;
+static_assert(sequences_at % sequence_bytes == 0, "sequences do not straddle lines");
+constexpr __aicore__ inline int64_t tables_bytes(int64_t batch) {
+  return sequences_at + batch * sequence_bytes;
+}
+
+// --- Budgets: bytes of on-chip memory ---
+
+// Rows of a tile that a vector core takes at once: what fits UB beside the accumulator.
+constexpr __aicore__ inline int64_t slab_rows(int64_t head_dim_v) {
+  return head_dim_v > chunk ? 16 : 32;
+}
+
+// One AIV. scores, weights and bias: 2 x (slab, block_k). acc: (half_q, head_dim_v). partial and
+// out: 2 x (slab, head_dim_v). Bits: 2 x (visible, left, keep, dropout) of a half, and a constant
+// row. Per slab row: half a row of scores for trees, three blocks of 8 floats. Statistics: 8 x
+// half_q floats, and 2 x 3 x half_q on their way out; 32 B of comparison bits, 32 B of softcap. The
+// ramp.
+constexpr int64_t mask_bytes = 4 * bits_half_bytes + constant_row_bytes;
+constexpr __aicore__ inline int64_t ub_bytes(int64_t head_dim_v) {
+  const int64_t slab = slab_rows(head_dim_v);
+  const int64_t d = round_up(head_dim_v, fractal);
+  const int64_t scores = slots * slab * block_k * (float_bytes + 2 * value_bytes);
+  const int64_t values = half_q * d * float_bytes + slots * slab * d * (float_bytes + value_bytes);
+  const int64_t scratch = slab * (block_k / 2 + 3 * 8) * float_bytes;
+  const int64_t statistics = (8 + slots * 3) * half_q * float_bytes + 2 * block_bytes;
+  return scores + values + scratch + statistics + slots * mask_bytes + block_k * float_bytes;
+}
+// One AIC. q: (block_q, head_dim). k: 2 x (block_k, head_dim). v: 2 x (block_k, head_dim_v). p: 2 x
+// (block_q, block_k).
+constexpr __aicore__ inline int64_t l1_bytes(int64_t head_dim, int64_t head_dim_v) {
+  const int64_t of_qk = (block_q + slots * block_k) * round_up(head_dim, fractal);
+  const int64_t of_pv = slots * block_k * (round_up(head_dim_v, fractal) + block_q);
+  return (of_qk + of_pv) * value_bytes;
+}
+constexpr int64_t l0_tile_bytes = block_q * chunk * value_bytes;  // in L0A and in L0B
+constexpr int64_t l0c_tile_bytes = block_q * block_k * float_bytes;
+
+constexpr int64_t ub_limit = 192 * 1024 - 256 - 8 * 1024;  // the system's, and what Select uses
+constexpr int64_t l1_limit = 512 * 1024 - 256;
+// UB grows with head_dim_v up to where slabs get lower, and from there on; L1 with either.
+static_assert(ub_bytes(chunk) <= ub_limit && ub_bytes(max_head_dim) <= ub_limit, "UB");
+static_assert(l1_bytes(max_head_dim, max_head_dim) <= l1_limit, "L1");
+static_assert(slots * l0_tile_bytes <= 64 * 1024, "L0A, L0B");
+static_assert(slots * l0c_tile_bytes <= 128 * 1024, "L0C");
+static_assert(chunk == block_k && block_k == block_q, "one size of tile serves L0A, L0B and L0C");
+
+// --- Workspace: of each group, double-buffered ---
+
+// scores S: (block_q, block_k) fp32; weights P: (block_q, block_k); partial P V: (block_q,
+// head_dim_v) fp32, rows padded to 16 columns.
+constexpr int64_t scores_bytes = block_q * block_k * float_bytes;
+constexpr int64_t weights_bytes = block_q * block_k * value_bytes;
+constexpr __aicore__ inline int64_t partial_bytes(int64_t head_dim_v) {
+  return block_q * round_up(head_dim_v, fractal) * float_bytes;
+}
+constexpr __aicore__ inline int64_t group_workspace_bytes(int64_t head_dim_v) {
+  return slots * (scores_bytes + weights_bytes + partial_bytes(head_dim_v));
+}
+
+}  // namespace flash

@@ -1,0 +1,163 @@
+"""abi.h in ctypes: the same fields in the same order. What they mean is written there."""
+
+from __future__ import annotations
+
+import ctypes
+
+FP16, BF16 = range(2)
+BOTTOM_RIGHT, TOP_LEFT = range(2)
+UNBOUNDED = 2**63 - 1
+
+PIPES = ("S", "V", "M", "MTE1", "MTE2", "MTE3", "FIX")
+PATHS = ("GM to UB", "GM to L1", "UB to GM", "L0C to GM", "L1 to L0A", "L1 to L0B")
+CORES = ("AIC", "AIV0", "AIV1")
+
+
+class Tensor(ctypes.Structure):
+    """NpuTensor."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_int64),
+        ("stride_batch", ctypes.c_int64),
+        ("stride_seqlen", ctypes.c_int64),
+        ("stride_head", ctypes.c_int64),
+    )
+
+
+class Pairs(ctypes.Structure):
+    """NpuPairs."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_int64),
+        ("stride_batch", ctypes.c_int64),
+        ("stride_head", ctypes.c_int64),
+        ("stride_q", ctypes.c_int64),
+        ("stride_k", ctypes.c_int64),
+    )
+
+
+class Bits(ctypes.Structure):
+    """NpuBits."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_int64),
+        ("stride_batch", ctypes.c_int64),
+        ("stride_head", ctypes.c_int64),
+        ("stride_row", ctypes.c_int64),
+    )
+
+
+class Emulation(ctypes.Structure):
+    """NpuEmulation."""
+
+    _fields_ = (
+        ("checked", ctypes.c_int32),
+        ("auto_sync", ctypes.c_int32),
+        ("keeps_inf_nan", ctypes.c_int32),
+        ("mmad_order", ctypes.c_int32),
+        ("exp_ulps", ctypes.c_int32),
+        ("threads", ctypes.c_int32),
+        ("adversarial", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("seed", ctypes.c_uint64),
+    )
+
+
+class Counters(ctypes.Structure):
+    """NpuCounters."""
+
+    _fields_ = (
+        ("group", ctypes.c_int32),
+        ("core", ctypes.c_int32),
+        ("instructions", ctypes.c_uint64 * len(PIPES)),
+        ("repeats", ctypes.c_uint64 * len(PIPES)),
+        ("macs", ctypes.c_uint64 * len(PIPES)),
+        ("waits", ctypes.c_uint64 * len(PIPES)),
+        ("bytes", ctypes.c_uint64 * len(PATHS)),
+    )
+
+
+class Launch(ctypes.Structure):
+    """NpuLaunch."""
+
+    _fields_ = (
+        ("groups", ctypes.c_int64),
+        ("workspace", ctypes.c_void_p),
+        ("workspace_bytes", ctypes.c_int64),
+        ("stream", ctypes.c_void_p),
+        ("emulation", Emulation),
+        ("text", ctypes.c_void_p),
+        ("text_bytes", ctypes.c_int64),
+        ("counters", ctypes.c_void_p),
+        ("counters_capacity", ctypes.c_int64),
+        ("counters_count", ctypes.c_int64),
+    )
+
+
+class Problem(ctypes.Structure):
+    """NpuProblem."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("batch", "heads_q", "heads_k")),
+        *((name, ctypes.c_int64) for name in ("seqlen_q", "seqlen_k")),
+        *((name, ctypes.c_int64) for name in ("head_dim", "head_dim_v")),
+        *((name, ctypes.c_void_p) for name in ("cu_seqlens_q", "cu_seqlens_k", "prefix")),
+        *((name, ctypes.c_int64) for name in ("window_left", "window_right")),
+        *((name, ctypes.c_int32) for name in ("anchor", "format")),
+        *((name, ctypes.c_float) for name in ("scale", "softcap", "keep_prob")),
+        ("reserved", ctypes.c_int32),
+        *((name, Tensor) for name in ("q", "k", "v")),
+        ("bias", Pairs),
+        *((name, Bits) for name in ("keep", "dropout")),
+        ("slopes", ctypes.c_void_p),
+        ("slopes_stride_batch", ctypes.c_int64),
+        ("sink", ctypes.c_void_p),
+    )
+
+
+class Forward(ctypes.Structure):
+    """NpuForward."""
+
+    _fields_ = (
+        ("struct_bytes", ctypes.c_uint64),
+        ("problem", Problem),
+        ("out", Tensor),
+        *((name, ctypes.c_void_p) for name in ("lse", "softmax_max", "softmax_sum")),
+        ("launch", Launch),
+    )
+
+
+class Backward(ctypes.Structure):
+    """NpuBackward."""
+
+    _fields_ = (
+        ("struct_bytes", ctypes.c_uint64),
+        ("problem", Problem),
+        *((name, Tensor) for name in ("out", "dout")),
+        *((name, ctypes.c_void_p) for name in ("lse", "dlse")),
+        *((name, Tensor) for name in ("dq", "dk", "dv")),
+        *((name, ctypes.c_void_p) for name in ("dbias", "dsink")),
+        ("launch", Launch),
+    )
+
+
+class DropoutMask(ctypes.Structure):
+    """NpuDropoutMask."""
+
+    _fields_ = (
+        ("struct_bytes", ctypes.c_uint64),
+        *((name, ctypes.c_int64) for name in ("batch", "heads_q", "seqlen_q", "seqlen_k")),
+        *((name, ctypes.c_void_p) for name in ("cu_seqlens_q", "cu_seqlens_k")),
+        *((name, ctypes.c_uint64) for name in ("seed", "offset")),
+        ("keep_prob", ctypes.c_float),
+        ("reserved", ctypes.c_int32),
+        ("bits", ctypes.c_void_p),
+        ("bits_bytes", ctypes.c_int64),
+        ("launch", Launch),
+    )
+
+
+QUESTIONS = (Forward, Backward, DropoutMask)  # numbered as in npu_struct_bytes

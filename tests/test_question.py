@@ -1,0 +1,116 @@
+"""A question that does not fit together is refused with the argument's name first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from conformance.laws import question as problem
+from npu_kernels.asked import question_of
+from npu_kernels.question import Question
+from reference.dropout import Dropout
+from reference.formats import FP16, FP32
+from reference.mask import Mask
+
+
+def bits(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.uint16)
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float32)
+
+
+DENSE = {"q": bits(2, 3, 4, 4), "k": bits(2, 5, 2, 4), "v": bits(2, 5, 2, 6)}
+PACKED = {
+    **{"q": bits(3, 4, 4), "k": bits(5, 2, 4), "v": bits(5, 2, 6)},
+    **{"cu_seqlens_q": np.array([0, 1, 3]), "cu_seqlens_k": np.array([0, 0, 5])},
+}
+
+
+def ask(asked: dict[str, object]) -> Question:
+    return Question(**{"format": FP16, "scale": 0.5, **asked})
+
+
+WRONG = {
+    "q: float32 of shape": {**DENSE, "q": floats(2, 3, 4, 4)},
+    "q: uint16 of shape \\(3, 4, 4\\): give 4 axes": {**DENSE, "q": bits(3, 4, 4)},
+    "q: uint16 of shape \\(2, 3, 4, 4\\): give 3 axes": {**PACKED, "q": bits(2, 3, 4, 4)},
+    "q: strides": {**DENSE, "q": bits(2, 3, 4, 4)[:, ::-1]},
+    "k: the innermost stride is 4 bytes": {**DENSE, "k": bits(2, 5, 2, 8)[..., ::2]},
+    "k: shape \\(2, 5, 2, 3\\) does not fit": {**DENSE, "k": bits(2, 5, 2, 3)},
+    "k: shape \\(1, 5, 2, 4\\) does not fit": {**DENSE, "k": bits(1, 5, 2, 4)},
+    "v: shape \\(2, 4, 2, 6\\) does not fit": {**DENSE, "v": bits(2, 4, 2, 6)},
+    "format: fp32: give fp16 or bf16": {**DENSE, "format": FP32},
+    "anchor: 'left'": {**DENSE, "anchor": "left"},
+    "softcap: 0": {**DENSE, "softcap": 0.0},
+    "softcap: -1": {**DENSE, "softcap": -1.0},
+    "softcap: 1e-50": {**DENSE, "softcap": 1e-50},
+    "softcap: nan": {**DENSE, "softcap": float("nan")},
+    "sink: float32 of shape \\(3,\\)": {**DENSE, "sink": floats(3)},
+    "slopes: float32 of shape \\(3,\\)": {**DENSE, "slopes": floats(3)},
+    "slopes: float32 of shape \\(1, 4\\)": {**DENSE, "slopes": floats(1, 4)},
+    "slopes: float64 of shape \\(4,\\)": {**DENSE, "slopes": np.zeros(4)},
+    "prefix: int64 of shape \\(3,\\)": {**DENSE, "prefix": np.zeros(3, np.int64)},
+    "bias: uint16 of shape \\(3, 5\\)": {**DENSE, "bias": bits(3, 5)},
+    "bias: shape \\(2, 4, 3, 4\\) does not": {**DENSE, "bias": bits(2, 4, 3, 4)},
+    "bias: the innermost stride": {**DENSE, "bias": bits(2, 4, 3, 10)[..., ::2]},
+    "cu_seqlens_q: ends at 2, q has 3": {**PACKED, "cu_seqlens_q": np.array([0, 1, 2])},
+    "cu_seqlens_k: ends at 6, k has 5": {**PACKED, "cu_seqlens_k": np.array([0, 1, 6])},
+    "cu_seqlens_k: int64 of shape \\(2,\\)": {**PACKED, "cu_seqlens_k": np.array([0, 5])},
+    "cu_seqlens_q: int32": {**PACKED, "cu_seqlens_q": np.array([0, 1, 3], np.int32)},
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_argument_is_named(text):
+    with pytest.raises(ValueError, match=f"^{text}"):
+        ask(WRONG[text])
+
+
+@pytest.mark.parametrize("asked", [DENSE, PACKED])
+def test_results_have_the_shapes_of_the_problem(asked):
+    question = ask(asked)
+    assert question.shape_out == (*asked["q"].shape[:-1], 6)
+    assert question.shape_lse == ((4, 3) if asked is PACKED else (2, 4, 3))
+    assert (question.batch, question.seqlen_q, question.seqlen_k) == (
+        (2, 2, 5) if asked is PACKED else (2, 3, 5)
+    )
+
+
+def test_a_bias_keeps_its_strides_and_repeated_axes_stay_so():
+    whole = np.zeros((2, 7, 65, 80), np.float32)
+    bias = whole[:, :1, :, :65]
+    asked = question_of(problem("fp16", bias=bias)).struct().bias
+    strides = (asked.stride_batch, asked.stride_head, asked.stride_q, asked.stride_k)
+    assert strides == (7 * 65 * 80, 0, 80, 1)
+
+
+def test_rows_of_a_bias_that_overlap_are_pulled_apart():
+    line = np.arange(65 + 64, dtype=np.float32)
+    toeplitz = np.lib.stride_tricks.sliding_window_view(line, 65)
+    bits = question_of(problem("fp16", bias=toeplitz)).bias
+    assert bits.strides[2] == 2 * 65
+    assert np.array_equal(bits[0, 0].view(np.float16), toeplitz)
+
+
+def test_a_bias_of_minus_infinity_stays_one():
+    for format, infinity in (("fp16", 0xFC00), ("bf16", 0xFF80)):
+        bias = np.full((65, 65), -np.inf, np.float32)
+        assert (question_of(problem(format, bias=bias)).bias == infinity).all()
+
+
+@pytest.mark.parametrize(("given", "asked"), [(3, [3, 3]), ((0, 10**30), [0, 65]), (None, None)])
+def test_a_prefix_is_one_for_each_sequence_and_ends_with_the_keys(given, asked):
+    prefix = question_of(problem("fp16", mask=Mask(prefix=given))).prefix
+    assert asked is None if prefix is None else prefix.tolist() == asked
+
+
+def test_dropout_of_probability_0_costs_nothing():
+    question = question_of(problem("fp16", dropout=Dropout(p=0.0)))
+    assert (question.dropout, question.keep_prob) == (None, 1.0)
+
+
+def test_a_probability_lost_in_float32_still_drops_what_it_drops():
+    question = question_of(problem("fp16", dropout=Dropout(p=1e-12)))
+    assert question.keep_prob == np.nextafter(np.float32(1), np.float32(0))
