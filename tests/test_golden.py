@@ -14,6 +14,7 @@ from golden_set import CASES, CAUSAL, HIDDEN, PLAIN, files, golden_set, vector_f
 from conformance.golden import check as checking
 from conformance.golden import examine, manifest, vector
 from conformance.golden import write as writing
+from conformance.golden.agree import moved_bounds
 from conformance.golden.check import check
 from conformance.golden.diff import diff
 from conformance.golden.digest import digest
@@ -97,6 +98,37 @@ def test_write_replaces_what_moved_and_nothing_else(folder, monkeypatch):
     same = {name for name in before if "causal" not in name and name != manifest.NAME}
     assert same and all(after[name] == before[name] for name in same)
     assert check(golden_set(folder), jobs=1) == []
+
+
+def spoilt(value: float):
+    """An oracle that gives `value` in one place."""
+
+    def attention(problem: Problem, **options: object) -> Result:
+        right = blockwise.attention(problem)
+        right.lse[..., -1] = value
+        return right
+
+    return attention
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_number_that_is_none_is_told_whatever_rounding_allows(value, folder, monkeypatch):
+    oracle(monkeypatch, spoilt(value))
+    lines = check(golden_set(folder), jobs=1)
+    assert len(lines) == 3 and all(f"-> {value:.9g} (inf x rounding)" in line for line in lines)
+
+
+def test_another_shape_is_told():
+    old, new = (Result(out=np.zeros(n, np.float32)) for n in (3, 4))
+    assert [str(each) for each in moved_bounds(old, new)] == ["bound.out has another shape"]
+
+
+def test_bounds_may_differ_by_a_step_of_float32_and_no_more():
+    one = np.ones(1, np.float32)
+    near = np.nextafter(one, np.float32(2))
+    far = np.nextafter(near, np.float32(2))
+    assert moved_bounds(Result(out=one), Result(out=near)) == []
+    assert len(moved_bounds(Result(out=one), Result(out=far))) == 1
 
 
 def test_a_bound_that_changed_is_told(folder, monkeypatch):

@@ -166,6 +166,22 @@ def test_files_that_cannot_be_judged_are_one_line(spoil, text, tmp_path, capsys)
     assert str(tmp_path) in said and text in said
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"text", "is no .npy file"), (np.zeros(3, np.int64), "has int64 (3,): give bf16 elements")],
+)
+def test_npy_files_that_hold_something_else_are_one_line(content, text, tmp_path, capsys):
+    answer(vector(DENSE), tmp_path, layout="BSND", kind="npy")
+    if isinstance(content, bytes):
+        (tmp_path / "dq.npy").write_bytes(content)
+    else:
+        np.save(tmp_path / "dq.npy", content)
+    words = ["--case", DENSE, "--out-dir", str(tmp_path), "--format", "npy"]
+    assert main(["verify", *words]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "dq.npy") in said and text in said
+
+
 def test_a_missing_gradient_fails_unless_only_the_forward_is_asked(tmp_path, capsys):
     answer(vector(DENSE), tmp_path, layout="BSND")
     (tmp_path / "dq.bin").unlink()

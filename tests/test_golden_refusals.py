@@ -83,6 +83,12 @@ def twice(folder: Path) -> None:
     (folder / manifest.NAME).write_text(json.dumps(document))
 
 
+def other_sum(folder: Path) -> None:
+    """The sha256 of a tensor that is not in its file."""
+    of_q = manifest.read(folder).entries["plain-bf16"].tensors["q"]["sha256"]
+    edit_manifest(folder, of_q, of_q[::-1])
+
+
 VECTOR = {
     "tampered": (flip, "has another sha256 than the manifest says"),
     "cut": (cut, "bytes, and the manifest says"),
@@ -99,6 +105,7 @@ VECTOR = {
         "bound.lse is F32 (3,)",
     ),
     "a problem": (forged(lambda _, metadata: metadata.pop("golden")), 'no metadata "golden"'),
+    "sum": (other_sum, "tensor q is not what the manifest says"),
     "words": (forged(other_words), "says other things of its case"),
 }
 
@@ -173,6 +180,14 @@ def test_files_that_no_manifest_names_are_told_and_removed(folder):
     assert line.startswith(f"{left}: the manifest does not name it")
     write(golden_set(folder), jobs=1)
     assert not left.exists()
+
+
+def test_an_unfinished_file_is_not_taken_for_a_vector(tmp_path):
+    left = tmp_path / manifest.VECTORS / "plain-bf16.0123456789ab.safetensors"
+    left.parent.mkdir()
+    left.write_bytes(b"half of it")
+    write(golden_set(tmp_path), jobs=1)
+    assert not left.exists() and check(golden_set(tmp_path), jobs=1) == []
 
 
 WRONG_USE = {
