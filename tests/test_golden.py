@@ -100,6 +100,15 @@ def test_write_replaces_what_moved_and_nothing_else(folder, monkeypatch):
     assert check(golden_set(folder), jobs=1) == []
 
 
+def test_numbers_that_a_library_moved_are_told_and_healed(folder, monkeypatch):
+    oracle(monkeypatch, off_where_causal)
+    monkeypatch.setattr("conformance.golden.about.versions", lambda: {"numpy": "99"})
+    (line,) = check(golden_set(folder), jobs=1)
+    assert "causal-fp32" in line
+    assert list(write(golden_set(folder), jobs=1)) == ["causal-fp32"]
+    assert check(golden_set(folder), jobs=1) == []
+
+
 def spoilt(value: float):
     """An oracle that gives `value` in one place."""
 

@@ -107,7 +107,8 @@ def renew(task: Task) -> tuple[Entry, list[str]]:
     entry = task.entry
     if entry is None or not (task.folder / entry.file).exists():
         return _resumed(task) or (_made(task), [NEW])
-    if task.is_confirmed and entry.about == _about(task):
+    is_same = task.is_confirmed and entry.versions == text.versions()
+    if is_same and entry.about == _about(task):
         stored.load(task.folder, entry)
         return entry, []
     found, new = changes(task)
