@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import hashlib
 from dataclasses import dataclass, field
 from functools import cache
 
-from npu_kernels import binding, build
+from npu_kernels import binding, build, device_library, on_device
 from npu_kernels.asked import question_of
 from npu_kernels.bits import decode
+from npu_kernels.device_memory import OnDevice
 from npu_kernels.dropout import bits_of
 from npu_kernels.knobs import Knobs, from_environment
 from reference.contract import Contract
@@ -31,7 +32,7 @@ class AscendKernel:
     ----------
     name : str
         Says where it runs, and the knobs that are turned.
-    library : a library that `binding.load` gave
+    library : a library that `binding.load` gave, or one on a device
     knobs : Knobs
     digest : str
         Which sources were compiled.
@@ -40,7 +41,7 @@ class AscendKernel:
     """
 
     name: str
-    library: ctypes.CDLL
+    library: ctypes.CDLL | OnDevice
     knobs: Knobs = field(default_factory=Knobs)
     digest: str
     toolchain: str = "emulator"
@@ -96,7 +97,10 @@ class AscendKernel:
 
 
 def kernel(name: str) -> AscendKernel:
-    """The kernel "emulated", or "ascend": on the device if there is one, else emulated.
+    """The kernel "emulated", "device", or "ascend": on the device if there is one, else emulated.
+
+    "ascend" is on the device if there is one and a library was built for it, or if
+    NPU_REQUIRE_DEVICE is set. Its name says where it runs.
 
     Raises
     ------
@@ -105,12 +109,27 @@ def kernel(name: str) -> AscendKernel:
     BuildError
         If the compiler refuses its sources.
     """
-    if name == "ascend" and os.environ.get("NPU_REQUIRE_DEVICE", "0") != "0":
-        raise build.Unavailable(
-            "NPU_REQUIRE_DEVICE is set, and there is no build for a device yet: "
-            "unset it to run on the emulator"
-        )
+    if name == "device" or (name == "ascend" and (on_device.is_insisted() or on_device.is_here())):
+        return _on_device(name)
     return _emulated(name, from_environment())
+
+
+@cache
+def _on_device(name: str) -> AscendKernel:
+    try:
+        on = on_device.library()
+        groups = on_device.groups(on)
+    except build.Unavailable as missing:
+        insisted = name == "ascend" and on_device.is_insisted()
+        raise build.Unavailable(
+            f"{on_device.INSISTED} is set, and {missing}" if insisted else str(missing)
+        ) from None
+    return AscendKernel(
+        name=f"{name}[{device_library.soc(on.library)}]",
+        library=on,
+        knobs=Knobs(cores=groups),
+        digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
+    )
 
 
 @cache

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npu_kernels import binding, structs, tile_bits
+from npu_kernels.device_memory import OnDevice
 from npu_kernels.guard import guarded
 from npu_kernels.knobs import Knobs
 from npu_kernels.question import address
@@ -34,7 +35,7 @@ class Mask:
     counters: tuple[binding.CoreCounters, ...]
 
 
-def bits_of(library: ctypes.CDLL, problem: Problem, *, knobs: Knobs) -> TileBits | None:
+def bits_of(library: ctypes.CDLL | OnDevice, problem: Problem, *, knobs: Knobs) -> TileBits | None:
     """The decisions of a problem's dropout: drawn by the kernel, or those that it gives.
 
     None if it drops nothing.
@@ -64,7 +65,7 @@ def bits_of(library: ctypes.CDLL, problem: Problem, *, knobs: Knobs) -> TileBits
 
 
 def keep_bits(
-    library: ctypes.CDLL,
+    library: ctypes.CDLL | OnDevice,
     dropout: Dropout,
     *,
     seqlens_q: Sequence[int],

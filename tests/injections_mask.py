@@ -150,7 +150,7 @@ INJECTIONS = {
         says=(),
     ),
     "a-plane-too-few": Injection(
-        file=PHILOX,
+        file=PROBLEM,
         old="philox_planes = block_k / 4 + 1;",
         new="philox_planes = block_k / 4;",
         by="bits",

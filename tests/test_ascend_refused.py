@@ -113,7 +113,7 @@ def suite(**environment: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("environment", "text"),
     [
-        ({"NPU_REQUIRE_DEVICE": "1"}, "NPU_REQUIRE_DEVICE is set, and there is no build for a "),
+        ({"NPU_REQUIRE_DEVICE": "1"}, "NPU_REQUIRE_DEVICE is set, and there is no "),
         ({"CXX": "no-such-compiler"}, "CXX=no-such-compiler: there is no such command"),
         ({"NPU_EMULATOR": "quick"}, "NPU_EMULATOR: 'quick' is no knob: give words of fast"),
         ({"NPU_BUILD_DIR": "/dev/null/x"}, "NPU_BUILD_DIR=/dev/null/x cannot be written to"),

@@ -161,17 +161,12 @@ def _told(before: Score | None, after: Score | None) -> str:
     if before is None or after is None:
         return "not recorded -> recorded" if before is None else "recorded -> declined"
     names = [*before.tensors, *(after.tensors.keys() - before.tensors.keys())]
-    return ", ".join(_tensor(name, before.tensors, after.tensors) for name in names)
+    changed = [(name, before.tensors.get(name), after.tensors.get(name)) for name in names]
+    return "; ".join(f"{name} {_tensor(old, new)}" for name, old, new in changed if old != new)
 
 
-def _tensor(
-    name: str,
-    before: Mapping[str, Mapping[str, float]],
-    after: Mapping[str, Mapping[str, float]],
-) -> str:
-    values = (_shown(tensors.get(name)) for tensors in (before, after))
-    return f"{name} {' -> '.join(dict.fromkeys(values))}"
-
-
-def _shown(tensor: Mapping[str, float] | None) -> str:
-    return "none" if tensor is None else f"{tensor['budget']:.3g}"
+def _tensor(old: Mapping[str, float] | None, new: Mapping[str, float] | None) -> str:
+    if old is None or new is None:
+        return "not recorded -> recorded" if old is None else "recorded -> not given"
+    moves = (f"{name} {old[name]:g} -> {new[name]:g}" for name in FIGURES if old[name] != new[name])
+    return ", ".join(moves)

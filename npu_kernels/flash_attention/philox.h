@@ -11,15 +11,13 @@
 // sum all fit int32. x xor y = (x or y) - (x and y), which fits as well.
 #pragma once
 
+#include "dropout_problem.h"
 #include "kernel_operator.h"
-#include "sizes.h"
 
 namespace flash {
 
 using namespace AscendC;
 
-constexpr int64_t philox_planes = block_k / 4 + 1;  // counters of a row of a tile, at most
-constexpr int64_t philox_lanes = philox_planes * half_q;
 constexpr int64_t philox_rounds = 10;
 constexpr int64_t repeat_lanes = 64;
 static_assert(philox_lanes % repeat_lanes == 0 && philox_lanes / repeat_lanes <= 255, "repeats");
@@ -41,11 +39,6 @@ constexpr Multiplier multiplier_1 = multiplier_of(0xCD9E8D57u);
 constexpr uint32_t key_step_0 = 0x9E3779B9u;
 constexpr uint32_t key_step_1 = 0xBB67AE85u;
 constexpr uint32_t sign_bit = 0x80000000u;
-
-struct PhiloxSeed {
-  uint32_t key[2];      // low word first
-  uint32_t counter[3];  // words 1, 2, 3, the same for all counters
-};
 
 class Philox {
  public:
