@@ -37,7 +37,7 @@ class AscendKernel:
     digest : str
         Which sources were compiled.
     toolchain : str
-        What else decides the bits: on the emulator, no compiler and no machine does.
+        What else decides the bits: the chip; on the emulator, no compiler and no machine does.
     """
 
     name: str
@@ -129,6 +129,7 @@ def _on_device(name: str) -> AscendKernel:
         library=on,
         knobs=Knobs(cores=groups),
         digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
+        toolchain=device_library.soc(on.library),
     )
 
 
