@@ -42,12 +42,15 @@ class AscendKernel:
     knobs : Knobs
     digest : str
         Which sources were compiled.
+    toolchain : str
+        What else decides the bits: the chip; on the emulator, no compiler and no machine does.
     """
 
     name: str
     library: ctypes.CDLL | OnDevice
     knobs: Knobs = field(default_factory=Knobs)
     digest: str
+    toolchain: str = "emulator"
 
     def __call__(self, problem: Problem) -> Result:
         """Run the forward and, where the problem has a dout, the backward on what it gave.
@@ -196,6 +199,7 @@ def _on_device(name: str) -> AscendKernel:
         library=on,
         knobs=Knobs(cores=groups),
         digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
+        toolchain=device_library.soc(on.library),
     )
 
 
