@@ -9,6 +9,8 @@ import pytest
 from conformance import oracle
 from conformance.compare import Verdict
 from conformance.explain import explain
+from conformance.golden import records, suite
+from conformance.kernel import Subject
 from conformance.oracle import Question
 from conformance.plugin import run_of
 from conformance.record import VERDICT
@@ -33,3 +35,17 @@ def conclude(request: pytest.FixtureRequest, question: Question) -> Callable[[Ve
             pytest.fail(f"{text}\nasked because: {case.why}", pytrace=False)
 
     return keep
+
+
+@pytest.fixture
+def ratchet(request: pytest.FixtureRequest, kernel: Subject) -> Callable[[Verdict], None]:
+    """Fails the test if a kernel uses more than twice the budget that its record says."""
+    case, format = request.node.callspec.params["question"]
+
+    def hold(verdict: Verdict) -> None:
+        if lines := records.beyond(verdict, suite.recorded(kernel, case.id, format)):
+            heal = f"python -m conformance.golden --kernel {kernel.spec} --write"
+            lines.append(f"if that is meant: {heal}")
+            pytest.fail("\n".join(lines), pytrace=False)
+
+    return hold

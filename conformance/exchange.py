@@ -3,12 +3,14 @@
 A file holds q, k, v and whatever else the problem has, fp16 as F16, bf16 as BF16, fp32 as F32 and
 fp64 as F64; "mask.keep" as BOOL, "cu_seqlens_q" and "cu_seqlens_k" as I64, "dropout.bits" as U8.
 Its metadata hold "format_version" and "problem": everything that is no tensor, as JSON. A file
-without metadata, as any framework writes it, is a problem with every default.
+without metadata, as any framework writes it, is a problem with every default. Tensors called
+"answer..." and "bound..." lie beside a problem in a golden vector, and are no part of it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from reference.problem import Problem
 
 VERSION = 1
 
+BESIDE = ("answer.", "bound.")
 IN_FORMAT = ("q", "k", "v", "bias", "dout")
 IN_FP32 = ("slopes", "sink", "dlse")
 OTHERS = {
@@ -42,6 +45,12 @@ def save(problem: Problem, path: str | Path) -> None:
 
     Steps between elements (strides) are kept too; what lies in the gaps is not.
     """
+    tensors, metadata = encoded(problem)
+    save_file(tensors, str(path), metadata)
+
+
+def encoded(problem: Problem) -> tuple[dict[str, Array], dict[str, str]]:
+    """The tensors of a file that holds `problem`, contiguous and native, and its metadata."""
     side = FP64 if problem.format == FP64 else FP32
     tensors = {name: (getattr(problem, name), problem.format) for name in IN_FORMAT}
     tensors |= {name: (getattr(problem, name), side) for name in IN_FP32}
@@ -59,8 +68,7 @@ def save(problem: Problem, path: str | Path) -> None:
     for name, array in others.items():
         if array is not None:
             flat[name] = np.ascontiguousarray(array, OTHERS[name][1])
-    metadata = {"format_version": str(VERSION), "problem": json.dumps(_scalars(problem))}
-    save_file(flat, str(path), metadata)
+    return flat, {"format_version": str(VERSION), "problem": json.dumps(_scalars(problem))}
 
 
 def load(path: str | Path) -> Problem:
@@ -73,7 +81,7 @@ def load(path: str | Path) -> Problem:
     """
     path = Path(path)
     try:
-        return _problem(*_read(path))
+        return decoded(*read(path))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, TypeError) as error:
@@ -100,15 +108,32 @@ def _scalars(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> tuple[dict[str, tuple[str, Array]], dict[str, Any]]:
-    """Tensors with their types, and the metadata's "problem"."""
+def read(path: Path) -> tuple[dict[str, tuple[str, Array]], dict[str, str]]:
+    """Tensors of a file with the codes of their types, and its metadata.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read, or is no safetensors file.
+    """
     content = path.read_bytes()
     try:
         tensors = {name: _array(name, **tensor) for name, tensor in deserialize(content)}  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError(f"it is no safetensors file ({error})") from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    metadata = header.get("__metadata__", {})
+    metadata: dict[str, str] = header.get("__metadata__", {})
+    return tensors, metadata
+
+
+def decoded(tensors: Mapping[str, tuple[str, Array]], metadata: Mapping[str, str]) -> Problem:
+    """The problem that `encoded` took apart.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none.
+    """
     version = metadata.get("format_version", str(VERSION))
     if version != str(VERSION):
         raise ValueError(f"its format_version is {version}, this suite reads {VERSION}")
@@ -118,7 +143,8 @@ def _read(path: Path) -> tuple[dict[str, tuple[str, Array]], dict[str, Any]]:
         raise ValueError(f'its metadata "problem" is no JSON ({error})') from None
     if not isinstance(scalars, dict):
         raise ValueError('its metadata "problem" is no JSON object')
-    return tensors, scalars
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(BESIDE)}
+    return _problem(own, scalars)
 
 
 def _array(name: str, *, dtype: str, shape: list[int], data: bytes) -> tuple[str, Array]:

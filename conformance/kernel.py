@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
+import platform
 import sys
 import zlib
 from collections.abc import Callable
@@ -39,8 +40,8 @@ class Kernel(Protocol):
     """What is judged: a function that answers a problem, or raises Unsupported.
 
     It may have attributes: ``name`` (str), ``contract`` (a Contract, or a function of the problem),
-    ``backward(problem, out, lse) -> Result``, ``digest`` (str: which code ran) and
-    ``prepare(problem)`` (for benchmarks).
+    ``backward(problem, out, lse) -> Result``, ``digest`` (str: which code ran),
+    ``toolchain`` (str: what else decides its bits) and ``prepare(problem)`` (for benchmarks).
     """
 
     def __call__(self, problem: Problem, /) -> Result:
@@ -116,6 +117,12 @@ class Subject:
         """Which code runs, in the kernel's own words."""
         digest = getattr(self.function, "digest", None)
         return None if digest is None else str(digest)
+
+    @property
+    def toolchain(self) -> str:
+        """What decides the bits of its answers besides its code; by default, this machine."""
+        said = getattr(self.function, "toolchain", None)
+        return f"{platform.machine()}, numpy {np.__version__}" if said is None else str(said)
 
     @property
     def prepare(self) -> Callable[..., Any] | None:

@@ -16,12 +16,13 @@ from reference.problem import Problem, Result
 
 @dataclass(frozen=True, eq=False)
 class SavedProblem:
-    """A problem from a file, asked like a case."""
+    """A problem from a file, asked like a case; with its exact answer, if the file has that."""
 
     id: str
     saved: Problem
     why: str = "it was saved in a file"
     tier: str = "default"
+    answer: Result | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -35,7 +36,10 @@ class SavedProblem:
 
     def without_gradients(self) -> SavedProblem:
         """The same question, forward only."""
-        return replace(self, saved=self.saved.replace(dout=None, dlse=None))
+        saved, answer = self.saved.replace(dout=None, dlse=None), self.answer
+        if answer is not None:
+            answer = replace(answer, dq=None, dk=None, dv=None, dbias=None, dsink=None)
+        return replace(self, saved=saved, answer=answer)
 
     def problem(self, format: Format, *, seed: int = 0) -> Problem:
         """The problem itself, whatever the seed."""
@@ -52,14 +56,19 @@ class Question:
     Attributes
     ----------
     problem : Problem
+    known : Result, or None
+        The oracle's answer, if it need not be asked again.
     """
 
     problem: Problem
+    known: Result | None = None
     _bounds: dict[tuple[Contract, bool], Allowed] = field(default_factory=dict, repr=False)
 
     @cached_property
     def answer(self) -> Result:
         """The oracle's Result, in float64."""
+        if self.known is not None:
+            return self.known
         return blockwise.attention(self.problem, threads=_threads())
 
     @cached_property
@@ -90,7 +99,8 @@ def question(case: Asked, format: str, seed: int) -> Question:
 
     Kernels stand side by side in the order of tests, so one answer and bound serve them all.
     """
-    return Question(problem=case.problem(FORMATS[format], seed=seed))
+    known = case.answer if isinstance(case, SavedProblem) else None
+    return Question(problem=case.problem(FORMATS[format], seed=seed), known=known)
 
 
 def forget() -> None:

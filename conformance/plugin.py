@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from conformance.kernel import Subject
+    from conformance.oracle import Asked
     from conformance.run import Run
 
 HERE = Path(__file__).parent
@@ -82,6 +83,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the suite's markers."""
     config.addinivalue_line("markers", "smoke: the shortest useful run of the conformance suite")
+    config.addinivalue_line("markers", "golden: asks the committed vectors, not the cases")
     config.addinivalue_line("markers", "backward_alone: for kernels with a `backward` of their own")
 
 
@@ -167,7 +169,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = [subject.name for subject in run.subjects]
         metafunc.parametrize("kernel", run.subjects, ids=names)
         return
-    alone = any(mark.name == "backward_alone" for mark in metafunc.definition.iter_markers())
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    alone = "backward_alone" in marks
+    asked = _vectors(run) if "golden" in marks else run.asked
     trials = [
         pytest.param(
             subject,
@@ -175,12 +179,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             id=f"{subject.name}-{case.id}-{format}",
             marks=[pytest.mark.smoke] if case.tier == "smoke" else [],
         )
-        for case in run.asked
+        for case in asked
         for format in case.formats
         for subject in run.subjects
         if not alone or (case.backward and subject.backward is not None)
     ]
     metafunc.parametrize(("kernel", "question"), trials, indirect=["question"])
+
+
+def _vectors(run: Run) -> tuple[Asked, ...]:
+    from conformance.kernel import UsageError
+
+    try:
+        return run.vectors
+    except UsageError as error:
+        pytest.exit(f"ERROR: {error}", returncode=USAGE)
 
 
 @pytest.hookimpl(tryfirst=True)

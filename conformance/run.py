@@ -6,11 +6,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from conformance.case import Case
 from conformance.cases import all_cases
 from conformance.exchange import load as load_problem
+from conformance.golden import suite
+from conformance.golden.refused import Refused
 from conformance.isolate import Isolated
 from conformance.kernel import Subject, UsageError, load
 from conformance.oracle import Asked, SavedProblem
@@ -27,6 +30,7 @@ class Run:
     ----------
     subjects : loaded kernels, names unique
     asked : cases of the tier, or the saved problems
+    has_vectors : whether the golden vectors are asked, too
     seed : int
     tier : "smoke", "default" or "full"
     strict : bool
@@ -38,12 +42,28 @@ class Run:
 
     subjects: tuple[Subject, ...]
     asked: tuple[Asked, ...]
+    has_vectors: bool
     seed: int
     tier: str
     strict: bool
     forward: bool
     report: Path | None
     repro: Path | None
+
+    @cached_property
+    def vectors(self) -> tuple[SavedProblem, ...]:
+        """The committed golden vectors; none in the smoke tier, or where problems are given.
+
+        Raises
+        ------
+        UsageError
+            If a file of theirs is not what their manifest says.
+        """
+        try:
+            found = suite.vectors() if self.has_vectors else ()
+        except Refused as error:
+            raise UsageError(str(error)) from None
+        return tuple(one.without_gradients() for one in found) if self.forward else found
 
     def header(self) -> str:
         """One line: which kernels, seed, tier."""
@@ -104,6 +124,7 @@ def prepare(
     return Run(
         subjects=tuple(subjects),
         asked=asked,
+        has_vectors=not problems and tier != "smoke",
         seed=seed,
         tier=tier,
         strict=strict,

@@ -7,6 +7,8 @@ ascend
     Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.
 emulated
     The same on the emulator, whatever there is.
+device
+    The same on the device, or nothing.
 sdpa
     torch's scaled_dot_product_attention as it dispatches.
 sdpa_math, sdpa_flash
@@ -23,7 +25,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-ASCEND_KERNELS = ("ascend", "emulated")
+ASCEND_KERNELS = ("ascend", "emulated", "device")
 TORCH_KERNELS = ("sdpa", "sdpa_math", "sdpa_flash")
 KERNELS = (*TORCH_KERNELS, *ASCEND_KERNELS, "functional")
 FUNCTIONS = (

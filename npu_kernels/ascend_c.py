@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-import os
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 
-from npu_kernels import binding, build
+from npu_kernels import binding, build, device_library, on_device
 from npu_kernels.asked import question_of
 from npu_kernels.bits import decode, encode
+from npu_kernels.device_memory import OnDevice
+from npu_kernels.dropout import bits_of
 from npu_kernels.gradients import Gradients, flash_backward
 from npu_kernels.knobs import Knobs, from_environment
+from npu_kernels.question import Question
 from reference.contract import Contract
 from reference.features import FEATURES
 from reference.formats import FP32, Array
@@ -33,16 +38,19 @@ class AscendKernel:
     ----------
     name : str
         Says where it runs, and the knobs that are turned.
-    library : a library that `binding.load` gave
+    library : a library that `binding.load` gave, or one on a device
     knobs : Knobs
     digest : str
         Which sources were compiled.
+    toolchain : str
+        What else decides the bits: the chip; on the emulator, no compiler and no machine does.
     """
 
     name: str
-    library: ctypes.CDLL
+    library: ctypes.CDLL | OnDevice
     knobs: Knobs = field(default_factory=Knobs)
     digest: str
+    toolchain: str = "emulator"
 
     def __call__(self, problem: Problem) -> Result:
         """Run the forward and, where the problem has a dout, the backward on what it gave.
@@ -54,7 +62,9 @@ class AscendKernel:
         CheckFailed
             If the emulator refuses what the kernel does.
         """
-        launch = self.launch(problem)
+        question = self._question(problem)
+        with _declining():
+            launch = binding.flash_forward(self.library, question, knobs=self.knobs)
         result = Result(
             out=decode(launch.out, problem.format),
             lse=launch.lse,
@@ -63,7 +73,7 @@ class AscendKernel:
         )
         if problem.dout is None:
             return result
-        gradients = self.gradients(problem, launch.out, launch.lse)
+        gradients = self._gradients(problem, question, launch.out, launch.lse)
         return replace(result, **_decoded(problem, gradients))
 
     def backward(self, problem: Problem, out: Array, lse: Array) -> Result:
@@ -85,29 +95,35 @@ class AscendKernel:
 
     def launch(self, problem: Problem) -> binding.Launch:
         """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
-        _decline(problem)
-        try:
-            return binding.flash_forward(self.library, question_of(problem), knobs=self.knobs)
-        except binding.Declined as error:
-            raise Unsupported(str(error)) from None
+        with _declining():
+            return binding.flash_forward(self.library, self._question(problem), knobs=self.knobs)
 
     def gradients(self, problem: Problem, out: Array, lse: Array) -> Gradients:
         """Run the backward on out in bits; what it gave in bits, as `launch`."""
-        _decline(problem)
+        return self._gradients(problem, self._question(problem), out, lse)
+
+    def _question(self, problem: Problem) -> Question:
+        problem.require_only(*SUPPORTS)
+        for name in ("head_dim", "head_dim_v"):
+            if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
+                raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
+        with _declining():
+            dropout = bits_of(self.library, problem, knobs=self.knobs)
+        return question_of(problem, dropout=dropout)
+
+    def _gradients(self, problem: Problem, question: Question, out: Array, lse: Array) -> Gradients:
         if problem.dout is None:
             raise Unsupported("no dout: the problem asks for no gradients")
-        try:
+        with _declining():
             return flash_backward(
                 self.library,
-                question_of(problem),
+                question,
                 out=out,
                 dout=encode(problem.dout, problem.format),
                 lse=lse,
                 dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
                 knobs=self.knobs,
             )
-        except binding.Declined as error:
-            raise Unsupported(str(error)) from None
 
     def contract(self, problem: Problem) -> Contract:
         """Weights are cast by CAST_RINT to the problem's format; the sum is of unrounded ones.
@@ -117,6 +133,9 @@ class AscendKernel:
         roundoff), and is then off by as many ulps as its knob says.
 
         tanh comes from exp: its error is absolute, as docs/numerics.md derives it in section 3.
+
+        The backward makes the weights again from lse, adds up dq, dk and dv in fp32 and rounds
+        them once. dbias is made in fp32 and rounded here.
         """
         keys = problem.max_seqlen_k
         exp_ulps = 1.0 + 2.0 * self.knobs.exp
@@ -128,11 +147,12 @@ class AscendKernel:
         )
 
 
-def _decline(problem: Problem) -> None:
-    problem.require_only(*SUPPORTS)
-    for name in ("head_dim", "head_dim_v"):
-        if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
-            raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
+@contextmanager
+def _declining() -> Iterator[None]:
+    try:
+        yield
+    except binding.Declined as error:
+        raise Unsupported(str(error)) from None
 
 
 def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
@@ -147,7 +167,10 @@ def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
 
 
 def kernel(name: str) -> AscendKernel:
-    """The kernel "emulated", or "ascend": on the device if there is one, else emulated.
+    """The kernel "emulated", "device", or "ascend": on the device if there is one, else emulated.
+
+    "ascend" is on the device if there is one and a library was built for it, or if
+    NPU_REQUIRE_DEVICE is set. Its name says where it runs.
 
     Raises
     ------
@@ -156,12 +179,28 @@ def kernel(name: str) -> AscendKernel:
     BuildError
         If the compiler refuses its sources.
     """
-    if name == "ascend" and os.environ.get("NPU_REQUIRE_DEVICE", "0") != "0":
-        raise build.Unavailable(
-            "NPU_REQUIRE_DEVICE is set, and there is no build for a device yet: "
-            "unset it to run on the emulator"
-        )
+    if name == "device" or (name == "ascend" and (on_device.is_insisted() or on_device.is_here())):
+        return _on_device(name)
     return _emulated(name, from_environment())
+
+
+@cache
+def _on_device(name: str) -> AscendKernel:
+    try:
+        on = on_device.library()
+        groups = on_device.groups(on)
+    except build.Unavailable as missing:
+        insisted = name == "ascend" and on_device.is_insisted()
+        raise build.Unavailable(
+            f"{on_device.INSISTED} is set, and {missing}" if insisted else str(missing)
+        ) from None
+    return AscendKernel(
+        name=f"{name}[{device_library.soc(on.library)}]",
+        library=on,
+        knobs=Knobs(cores=groups),
+        digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
+        toolchain=device_library.soc(on.library),
+    )
 
 
 @cache

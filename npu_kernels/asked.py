@@ -14,8 +14,11 @@ from reference.problem import Problem
 LESS_THAN_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
-def question_of(problem: Problem) -> Question:
-    """What the library is asked; tensors keep their strides, broadcast axes stay broadcast."""
+def question_of(problem: Problem, *, dropout: TileBits | None = None) -> Question:
+    """What the library is asked; tensors keep their strides, broadcast axes stay broadcast.
+
+    `dropout` holds the decisions of the problem's dropout: see dropout.bits_of.
+    """
     return Question(
         q=encode(problem.q, problem.format),
         k=encode(problem.k, problem.format),
@@ -27,7 +30,7 @@ def question_of(problem: Problem) -> Question:
         prefix=_prefix(problem),
         bias=_bias(problem),
         keep=_keep(problem),
-        dropout=_dropout(problem),
+        dropout=dropout,
         keep_prob=_keep_prob(problem),
         slopes=_contiguous(problem.slopes),
         sink=_contiguous(problem.sink),
@@ -66,17 +69,6 @@ def _keep(problem: Problem) -> TileBits | None:
     keep = _four_axes(problem.mask.keep)
     return tile_bits.of_pairs(
         np.broadcast_to(keep, (*keep.shape[:2], problem.max_seqlen_q, problem.max_seqlen_k))
-    )
-
-
-def _dropout(problem: Problem) -> TileBits | None:
-    """Decisions of the stream, or of the given bits."""
-    if not problem.drops:
-        return None
-    return tile_bits.of_heads(
-        head.dropout.keep(range(head.mask.seqlen_q), range(head.mask.seqlen_k))
-        for head in problem.heads()
-        if head.dropout is not None
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from npu_kernels import structs
+from npu_kernels.device_memory import OnDevice
 from npu_kernels.guard import Guarded, fingerprints, guarded
 from npu_kernels.knobs import MMAD_ORDERS, Knobs
 from npu_kernels.question import Question, address, tensor_struct
@@ -114,7 +115,7 @@ def load(path: Path) -> ctypes.CDLL:
     return library
 
 
-def flash_forward(library: ctypes.CDLL, question: Question, *, knobs: Knobs) -> Launch:
+def flash_forward(library: ctypes.CDLL | OnDevice, question: Question, *, knobs: Knobs) -> Launch:
     """Launch the forward kernel.
 
     Raises
@@ -156,7 +157,7 @@ def flash_forward(library: ctypes.CDLL, question: Question, *, knobs: Knobs) -> 
 
 
 def call(
-    library: ctypes.CDLL,
+    library: ctypes.CDLL | OnDevice,
     function: str,
     asked: ctypes.Structure,
     *,
@@ -199,7 +200,10 @@ def call(
     workspace = guarded("workspace", (needed,), np.uint8)
     launch.workspace, launch.workspace_bytes = address(workspace.array), needed
     before = fingerprints(reads)
-    code = getattr(library, function)(ctypes.byref(asked))
+    if isinstance(library, OnDevice):
+        code = library.run(function, asked, reads=reads, writes=[*writes, workspace])
+    else:
+        code = getattr(library, function)(ctypes.byref(asked))
     said = text.value.decode(errors="replace")
     if code != OK:
         raise _error(code, said)
@@ -233,6 +237,7 @@ def _emulation(knobs: Knobs) -> structs.Emulation:
         keeps_inf_nan=knobs.keeps_inf_nan,
         mmad_order=MMAD_ORDERS.index(knobs.mmad),
         exp_ulps=knobs.exp,
+        adversarial=knobs.adversarial,
         threads=len(os.sched_getaffinity(0)),
         seed=knobs.seed,
     )

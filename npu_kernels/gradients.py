@@ -10,6 +10,7 @@ import numpy as np
 
 from npu_kernels import structs
 from npu_kernels.binding import CoreCounters, call
+from npu_kernels.device_memory import OnDevice
 from npu_kernels.guard import Guarded, guarded
 from npu_kernels.knobs import Knobs
 from npu_kernels.question import Question, address, check_array, check_layout, tensor_struct
@@ -40,7 +41,7 @@ class Gradients:
 
 
 def flash_backward(
-    library: ctypes.CDLL,
+    library: ctypes.CDLL | OnDevice,
     question: Question,
     *,
     out: Array,
@@ -123,3 +124,5 @@ def _check(question: Question, *, out: Array, dout: Array, lse: Array, dlse: Arr
             raise ValueError(f"{name}: shape {tensor.shape}, must be {question.shape_out}")
     for name, rows in (("lse", lse), ("dlse", dlse)):
         check_array(name, rows, np.float32, question.shape_lse)
+    if (broken := np.flatnonzero(np.isnan(lse))).size:
+        raise ValueError(f"lse: NaN at {broken[0]}: it does not belong to this problem")

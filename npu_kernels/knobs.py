@@ -26,6 +26,9 @@ class Knobs:
         Bounds and capacities only; the same numbers.
     auto_sync : bool
         Vector barriers may be missing that the stock build switch inserts.
+    adversarial : bool
+        Instructions run in another order than the kernel's, chosen by `seed`, as far as barriers,
+        events and flags allow.
     keeps_inf_nan : bool
         CTRL[48] = 1: results of 16 bits may be infinite or NaN. The chip's default saturates.
     mmad : "sequential", "tree16" or "exact"
@@ -35,10 +38,12 @@ class Knobs:
     cores : int
         Groups of one AIC and two AIVs: 24 on Ascend 910B1 and B2, 20 on B3 and B4.
     seed : int
+        Of `exp` and of `adversarial`.
     """
 
     fast: bool = False
     auto_sync: bool = False
+    adversarial: bool = False
     keeps_inf_nan: bool = False
     mmad: str = "sequential"
     exp: int = 0
@@ -96,8 +101,8 @@ def _value(word: str, name: str, value: str) -> object:
 
 def _help() -> str:
     return (
-        f"give words of fast, auto-sync, keeps-inf-nan, mmad={'|'.join(MMAD_ORDERS)}, "
-        f"exp=ULPS, cores=1..{MOST_GROUPS}, seed=N"
+        "give words of fast, auto-sync, adversarial, keeps-inf-nan, "
+        f"mmad={'|'.join(MMAD_ORDERS)}, exp=ULPS, cores=1..{MOST_GROUPS}, seed=N"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -232,8 +233,8 @@ def _check_extras(question: Question) -> None:
     heads = question.q.shape[-2]
     if question.anchor not in ANCHORS:
         raise ValueError(f"anchor: {question.anchor!r}: give one of {', '.join(ANCHORS)}")
-    if question.softcap is not None and not question.softcap > 0:
-        raise ValueError(f"softcap: {question.softcap}: give a positive number, or None")
+    if question.softcap is not None and not ctypes.c_float(question.softcap).value > 0:
+        raise ValueError(f"softcap: {question.softcap}: give what is positive in fp32, or None")
     check_array("sink", question.sink, np.float32, (heads,))
     check_array("slopes", question.slopes, np.float32, (heads,), (question.batch, heads))
     bias = question.bias

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,15 @@ FLAGS = [
 ]
 OPTIMISED = ("-O1",)
 SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+DECLARATION = re.compile(r'^const Test \w+\(\s*"(\w+)"', re.MULTILINE)
+
+
+def micro_tests() -> list[str]:
+    """The names of all micro-tests."""
+    sources = sorted(MICRO_TESTS.glob("test_*.cpp"))
+    return [name for source in sources for name in DECLARATION.findall(source.read_text())]
 
 
 def compiler() -> str | None:

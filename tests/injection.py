@@ -31,6 +31,8 @@ class Injection:
     asked : what differs from SHAPE, causal, in fp16
     format : str
     made_by : what makes a problem of these
+    backward : bool
+        It is asked for gradients, too.
     """
 
     file: str
@@ -41,11 +43,13 @@ class Injection:
     asked: dict[str, Any] = field(default_factory=dict)
     format: str = "fp16"
     made_by: Callable[..., Problem] = question
+    backward: bool = False
 
     def problem(self) -> Problem:
         """What the faulty kernel is asked."""
         asked = {**SHAPE, "mask": CAUSAL, **self.asked}
-        return self.made_by(self.format, **asked).replace(dout=None)
+        problem = self.made_by(self.format, **asked)
+        return problem if self.backward else problem.replace(dout=None)
 
 
 def faulty(injection: Injection, folder: Path) -> ascend_c.AscendKernel:

@@ -10,18 +10,18 @@ from injection import Injection
 
 from reference.mask import Mask
 
-CUBE, VECTOR, SCORES, RESULTS = "cube_core.h", "vector_core.h", "scores.h", "results.h"
-PROBLEM = "problem.h"
+CUBE, LEGS, VECTOR = "cube_core.h", "cube_legs.h", "vector_core.h"
+SCORES, RESULTS, PROBLEM = "scores.h", "results.h", "problem.h"
 
 INJECTIONS = {
     # --- The cube core's pipes ---
     "l1-read-before-it-is-loaded": Injection(
         file=CUBE,
-        old="""    load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
+        old="""    legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
     SetFlag<HardEvent::MTE2_MTE1>(slot);
     WaitFlag<HardEvent::MTE2_MTE1>(slot);
 """,
-        new="""    load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
+        new="""    legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
 """,
         says=("LoadData", "RAW", "no MTE2_MTE1 wait", "L1"),
     ),
@@ -32,7 +32,7 @@ INJECTIONS = {
         says=("SetFlag", "MTE1_MTE2 id 1 is set twice without a wait"),
     ),
     "l0-read-before-it-is-loaded": Injection(
-        file=CUBE,
+        file=LEGS,
         old="""    SetFlag<HardEvent::MTE1_M>(l0);
     WaitFlag<HardEvent::MTE1_M>(l0);
 """,
@@ -40,13 +40,13 @@ INJECTIONS = {
         says=("Mmad", "RAW", "no MTE1_M wait"),
     ),
     "l0-loaded-while-it-is-read": Injection(
-        file=CUBE,
+        file=LEGS,
         old="    WaitFlag<HardEvent::M_MTE1>(l0_free + slot);\n    return slot;",
         new="    return slot;",
         says=("SetFlag", "M_MTE1 id 3 is set twice without a wait"),
     ),
     "l0c-read-before-fix": Injection(
-        file=CUBE,
+        file=LEGS,
         old="""    SetFlag<HardEvent::M_FIX>(c_slot);
     WaitFlag<HardEvent::M_FIX>(c_slot);
 """,
@@ -54,26 +54,26 @@ INJECTIONS = {
         says=("Fixpipe", "RAW", "no M_FIX wait", "L0C"),
     ),
     "l0c-overwritten-while-it-is-stored": Injection(
-        file=CUBE,
+        file=LEGS,
         old="    WaitFlag<HardEvent::FIX_M>(slot);\n    return slot;",
         new="    return slot;",
         says=("SetFlag", "FIX_M id 0 is set twice without a wait"),
     ),
     "mmad-onto-a-small-tile-without-barrier": Injection(
-        file=CUBE,
+        file=LEGS,
         old="(m / fractal) * (n / fractal) < 10",
         new="(m / fractal) * (n / fractal) < 0",
         asked={"seqlen_q": 5, "head_dim": 136},
         says=("Mmad", "no PipeBarrier<PIPE_M>"),
     ),
     "event-of-the-pipe": Injection(
-        file=CUBE,
+        file=LEGS,
         old="l0_free = 3;",
         new="l0_free = 0;",
         says=("SetFlag", "M_MTE1 id 0", "owned by TPipe"),
     ),
     "event-of-the-framework": Injection(
-        file=CUBE,
+        file=LEGS,
         old="l0_free = 3;",
         new="l0_free = 5;",
         says=("SetFlag", "M_MTE1 id 6", "ids 6 and 7 belong to the framework"),
@@ -86,21 +86,21 @@ INJECTIONS = {
     ),
     # --- What the cube core is told ---
     "m-is-one": Injection(
-        file=CUBE,
-        old="params.m = m;",
+        file=LEGS,
+        old="params.m = u16(m);",
         new="params.m = 1;",
         asked={"seqlen_q": 1},
         says=("Mmad", "m is 1", "round m up to 16"),
     ),
     "pitch-of-fractals-of-v": Injection(
-        file=CUBE,
-        old="fractals_of(u16(columns / fractal), u16(block_k / fractal))",
-        new="fractals_of(u16(columns / fractal), u16(ceil_div(tile.keys, fractal)))",
+        file=LEGS,
+        old="load = fractals_of(fractals, block_k / fractal);",
+        new="load = fractals_of(fractals, ceil_div(depth, fractal));",
         asked={"seqlen_k": 65, "seqlen_q": 65},
         says=("LoadData", "reads L1 bytes", "which nobody wrote"),
     ),
     "stride-off-by-one": Injection(
-        file=CUBE,
+        file=LEGS,
         old="copy.srcDValue = u16(pitch);",
         new="copy.srcDValue = u16(pitch + 1);",
         asked={"seqlen_q": 128, "seqlen_k": 128},
@@ -113,7 +113,7 @@ INJECTIONS = {
         says=("DataCopy(Nd2Nz)", "reads GM tensor k", "outside of the tensor"),
     ),
     "padding-rows-not-zeroed": Injection(
-        file=CUBE,
+        file=LEGS,
         old="    InitConstValue(l1[u32(rows * fractal)], zeros);\n",
         new="",
         says=("LoadData", "reads L1 bytes", "which nobody wrote"),
@@ -125,15 +125,15 @@ INJECTIONS = {
         says=("writes L1 bytes", "outside of the tensor"),
     ),
     "l0c-over-allocated": Injection(
-        file=CUBE,
+        file=LEGS,
         old="u32(slots * l0c_tile_bytes)",
         new="u32(3 * l0c_tile_bytes)",
         says=("InitBuffer", "CO1, 196608 B", "L0C has 131072 B left"),
     ),
     "fixpipe-pitch-below-the-row": Injection(
-        file=CUBE,
-        old="params.dstStride = pitch;",
-        new="params.dstStride = pitch - 16;",
+        file=LEGS,
+        old="params.dstStride = u32(pitch);",
+        new="params.dstStride = u32(pitch - 16);",
         says=("Fixpipe", "dstStride is below nSize"),
     ),
     # --- Between the cores ---
@@ -268,9 +268,9 @@ INJECTIONS = {
         says=("out",),
     ),
     "wrong-transpose-of-v": Injection(
-        file=CUBE,
-        old="load.ifTranspose = true;",
-        new="load.ifTranspose = false;",
+        file=LEGS,
+        old="block_k / fractal);\n      load.ifTranspose = true;",
+        new="block_k / fractal);\n      load.ifTranspose = false;",
         by="judge",
         says=("out",),
     ),

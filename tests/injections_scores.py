@@ -10,6 +10,7 @@ from injection import SHAPE, Injection
 from conformance.laws import grid, question
 from conformance.transform import pack
 from reference.dropout import Dropout
+from reference.formats import BF16
 from reference.mask import Mask
 from reference.problem import Problem
 
@@ -154,6 +155,15 @@ INJECTIONS_OF_SCORES = {
         new="n;",
         asked={"bias": BIAS},
         says=("DataCopyPad", "reads GM tensor bias", "outside of the tensor"),
+    ),
+    "bias-below-the-first-maximum": Injection(
+        file="slab.h",
+        old="lowest_max = -3.4e38f;",
+        new="lowest_max = -1e37f;",
+        asked={"bias": BF16.round(np.full((1, 1), -1e38, np.float32))},
+        format="bf16",
+        by="judge",
+        says=("lse",),
     ),
     "bias-of-head-0": judged(
         PROBLEM,

@@ -1,17 +1,21 @@
-"""Runs our kernel on the emulator, both compiled with sanitizers, over shapes and features.
+"""Runs our kernel on the emulator, both compiled with sanitizers, from shapes to refusals.
 
 A program of its own: the sanitizers' library must be loaded before Python is.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 import every_feature
 import numpy as np
+from refusals import LEGAL, REFUSED, Altered
 
 from conformance.laws import CAUSAL, question
 from npu_kernels import ascend_c, binding, build
 from npu_kernels.knobs import Knobs
-from reference.problem import Problem
+from reference.problem import Problem, Unsupported
 
 SHAPES = ((1, 1, 1), (129, 200, 72), (65, 257, 200), (200, 100, 136), (0, 7, 16), (7, 0, 16))
 
@@ -27,10 +31,11 @@ def problems(format: str) -> list[Problem]:
             seqlen_q=seqlen_q,
             seqlen_k=seqlen_k,
             head_dim=head_dim,
-        ).replace(dout=None)
+        )
         for seqlen_q, seqlen_k, head_dim in SHAPES
     ]
-    return [*shapes, every_feature.everything(format, packed=format == "fp16")]
+    everything = every_feature.everything(format, packed=format == "fp16")
+    return [*shapes, everything.replace(dout=np.ones_like(everything.q)[..., :24])]
 
 
 def main() -> None:
@@ -41,7 +46,12 @@ def main() -> None:
             name="sanitized", library=library, knobs=Knobs(fast=fast, cores=2), digest=""
         )
         for problem in problems(format):
-            assert np.isfinite(kernel(problem).out).all()
+            answer = kernel(problem)
+            assert np.isfinite(answer.out).all()
+            assert np.isfinite(answer.dq).all()
+    for change in (REFUSED | LEGAL).values():
+        with suppress(ValueError, Unsupported):
+            replace(kernel, library=Altered(library, change))(every_feature.everything("bf16"))
 
 
 if __name__ == "__main__":

@@ -185,14 +185,17 @@ def test_tiles_that_nobody_sees_are_not_multiplied(kernel):
 
 
 def test_sanitizers_find_nothing_in_emulator_and_kernel():
-    """The interpreter itself is not instrumented: it needs the library of the sanitizers first."""
-    runtime = subprocess.run(
-        [*build.compiler(), "-print-file-name=libasan.so"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    preloaded = {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
+    """The interpreter is not instrumented: libraries that it lacks have to be loaded before it."""
+    found = [
+        subprocess.run(
+            [*build.compiler(), f"-print-file-name={name}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so.6")  # the one looks for the other's throw
+    ]
+    preloaded = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "sanitized_run.py")],
         env=os.environ | preloaded | {"PYTHONPATH": str(ROOT)},

@@ -51,6 +51,18 @@ def test_plain_scores_give_the_definition_whether_small_or_large(scale, window, 
     assert_within(got, dense.attention(problem), allowed)
 
 
+@pytest.mark.parametrize("window", [(None, 0), (0, None), (40, 3), (200, 70)])
+@pytest.mark.parametrize("seqlen_k", [200, 300])
+def test_a_strip_is_cut_where_its_rows_see_different_keys(window, seqlen_k):
+    rows, keys = 2 * strips.EDGE, strips.EDGE  # of a strip; attention doubles both
+    rng = np.random.default_rng(0)
+    q, k = (numbers(rng, FP64, 1, length, 1, 4) for length in (rows, seqlen_k))
+    problem = Problem(q=q, k=k, v=k, dout=q, format=FP64, scale=0.1, mask=Mask(window=window))
+    got = blockwise.attention(problem, block_q=rows // 2, block_k=keys // 2)
+    allowed = scaled(float64_error(problem), TWO_SIDES_AND_CORRECTIONS)
+    assert_within(got, dense.attention(problem), allowed)
+
+
 @given(problem=problems(max_seqlen=5), block_q=BLOCKS, block_k=BLOCKS)
 @FEW
 def test_threads_change_no_bit(problem, block_q, block_k):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from conformance.case import Case
 from conformance.inputs import FAMILIES
 from reference import blockwise
-from reference.bounds import error_bound
+from reference.bounds import error_bound, float32
 from reference.bounds.float32 import MARGIN
 from reference.bounds.units import LARGEST_ERROR
 from reference.contract import Contract
@@ -162,6 +162,8 @@ def test_a_shorter_chain_of_additions_is_allowed_less():
 EXTRAS = {
     "plain": {},
     "causal": {"window": (None, 0)},
+    "window": {"seqlen_q": 400, "seqlen_k": 400, "window": (40, 0)},
+    "many keys": {"seqlen_q": 20, "seqlen_k": 2000},
     "keep": {"keep": "random bhqk"},
     "sink": {"sink": "random"},
     "packed": {"lens_q": (33, 0, 5), "lens_k": (33, 3, 5), "dlse": True},
@@ -182,6 +184,17 @@ def test_float32_gives_the_bound_of_float64_or_a_little_more(extra, format):
     for (name, one), (_, other) in pairs(quick.sigma, slow.sigma):
         assert (one >= other * (2 - MARGIN)).all(), name
         assert one.mean() <= other.mean() * (1 + slack), name
+
+
+@pytest.mark.parametrize("format", [BF16, FP32], ids=lambda format: format.name)
+def test_weights_that_are_made_again_are_those_that_were_kept(format, monkeypatch):
+    problem = ask(format=format, seqlen_q=65, seqlen_k=300, window=(None, 0))
+    kept = error_bound(problem)
+    monkeypatch.setattr(float32, "KEPT", 0)
+    again = error_bound(problem)
+    for result in ("worst", "sigma"):
+        for (name, one), (_, other) in pairs(getattr(kept, result), getattr(again, result)):
+            assert np.array_equal(one, other), (result, name)
 
 
 def test_tiles_threads_and_the_oracles_answer_change_nothing():

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
 import emulator_build
 import pytest
 
-DECLARATION = re.compile(r'^const Test \w+\(\s*"(\w+)"', re.MULTILINE)
-NAMES = [
-    name
-    for source in sorted(emulator_build.MICRO_TESTS.glob("test_*.cpp"))
-    for name in DECLARATION.findall(source.read_text())
-]
+NAMES = emulator_build.micro_tests()
 
 pytestmark = pytest.mark.skipif(emulator_build.compiler() is None, reason="no C++17 compiler")
 

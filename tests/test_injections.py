@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from injection import Injection, faulty
 from injections import INJECTIONS as OF_THE_CHIP
+from injections_backward import INJECTIONS_OF_THE_BACKWARD
+from injections_gradients import INJECTIONS_OF_GRADIENTS
 from injections_scores import INJECTIONS_OF_SCORES
 
 import npu_kernels
@@ -16,7 +18,9 @@ from reference import dense
 from reference.bounds import error_bound
 from reference.problem import Problem
 
-INJECTIONS = OF_THE_CHIP | INJECTIONS_OF_SCORES
+INJECTIONS = (
+    OF_THE_CHIP | INJECTIONS_OF_SCORES | INJECTIONS_OF_THE_BACKWARD | INJECTIONS_OF_GRADIENTS
+)
 
 
 def failures(kernel, problem: Problem) -> set[str]:

@@ -45,6 +45,7 @@ WRONG = {
     "anchor: 'left'": {**DENSE, "anchor": "left"},
     "softcap: 0": {**DENSE, "softcap": 0.0},
     "softcap: -1": {**DENSE, "softcap": -1.0},
+    "softcap: 1e-50": {**DENSE, "softcap": 1e-50},
     "softcap: nan": {**DENSE, "softcap": float("nan")},
     "sink: float32 of shape \\(3,\\)": {**DENSE, "sink": floats(3)},
     "slopes: float32 of shape \\(3,\\)": {**DENSE, "slopes": floats(3)},
@@ -112,5 +113,4 @@ def test_dropout_of_probability_0_costs_nothing():
 
 def test_a_probability_lost_in_float32_still_drops_what_it_drops():
     question = question_of(problem("fp16", dropout=Dropout(p=1e-12)))
-    assert question.dropout is not None
     assert question.keep_prob == np.nextafter(np.float32(1), np.float32(0))

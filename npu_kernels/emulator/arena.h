@@ -31,12 +31,19 @@ class Arena {
 
   // Bytes [first, last) hold nothing any more.
   void poison(int64_t first, int64_t last) {
+    fill_with_poison(first, last);
+    forget(first, last);
+  }
+  // Their values alone, or alone what is known of them.
+  void fill_with_poison(int64_t first, int64_t last) {
     uint8_t pattern[4];
     std::memcpy(pattern, &poison_word, sizeof pattern);
     int64_t i = first;
     for (; i < last && i % 4 != 0; ++i) bytes_[i] = pattern[i % 4];
     for (; i + 4 <= last; i += 4) std::memcpy(bytes_ + i, pattern, sizeof pattern);
     for (; i < last; ++i) bytes_[i] = pattern[i % 4];
+  }
+  void forget(int64_t first, int64_t last) {
     for (int64_t block = first / block_bytes; block * block_bytes < last; ++block) {
       const int64_t start = block * block_bytes;
       const uint32_t mask = block_mask(std::max<int64_t>(first - start, 0),

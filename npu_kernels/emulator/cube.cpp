@@ -12,7 +12,7 @@ constexpr int64_t c_row = 64;  // bytes of one row of an fp32 block
 // Rows (or columns) 0..rows of an operand whose fractals follow each other in lines of `pitch`:
 // lanes 0..depth of each row. Both A (rows of m) and B (columns of n) look like this.
 struct Operand {
-  const Place& place;
+  Place place;
   int64_t rows;
   int64_t depth;
   int64_t row_step;    // fractals from one block of 16 rows to the next
@@ -24,12 +24,25 @@ struct Operand {
 };
 
 // Only what Mmad documents to use is checked: lanes beyond k and rows beyond m may be anything.
-void read_operand(Instruction& in, const Operand& o, Type type, float* panel, int64_t row_pitch,
-                  int64_t lane_pitch) {
+void touch_operand(Instruction& in, const Operand& o) {
+  for (int64_t lane = 0; lane < o.depth; lane += fractal_side) {
+    const int64_t lanes = std::min(fractal_side, o.depth - lane);
+    // whole rows of a fractal follow each other
+    const int64_t rows = lanes == fractal_side ? fractal_side : 1;
+    for (int64_t row = 0; row < o.rows; row += rows) {
+      const int64_t bytes = (std::min(rows, o.rows - row) - 1) * a_row + lanes * 2;
+      in.read(o.place, o.offset(row, lane), bytes);
+    }
+  }
+}
+
+void load_operand(const Instruction& in, const Operand& o, Type type, float* panel,
+                  int64_t row_pitch, int64_t lane_pitch) {
+  const uint8_t* operand = in.bytes_of(o.place, 0);
   for (int64_t lane = 0; lane < o.depth; lane += fractal_side) {
     const int64_t lanes = std::min(fractal_side, o.depth - lane);
     for (int64_t row = 0; row < o.rows; ++row) {
-      const uint8_t* from = in.read(o.place, o.offset(row, lane), lanes * 2);
+      const uint8_t* from = operand + o.offset(row, lane);
       float values[fractal_side];
       widen(values, from, lanes, type == Type::bf16);
       float* to = panel + row * row_pitch + lane * lane_pitch;
@@ -95,6 +108,23 @@ void check_mmad(const Instruction& in, const Place& c, const Place& a, const Pla
   if (p.cmatrixSource) in.fail("cmatrixSource (bias table) is not modelled");
 }
 
+// 16 columns of C, poison where there are fewer and in the rows beyond m.
+void store_column(const Instruction& in, const Place& c, const Panels& panels, int64_t column,
+                  int64_t m, int64_t n, int64_t pitch) {
+  const int64_t column_bytes = round_up(m, fractal_side) * c_row;
+  const int64_t columns = std::min(fractal_side, n - column * fractal_side);
+  uint8_t* to = in.bytes_of(c, column * column_bytes);
+  for (int64_t i = 0; i < m; ++i) {
+    std::memcpy(to + i * c_row, panels.c.data() + i * pitch + column * fractal_side,
+                static_cast<size_t>(columns * 4));
+    for (int64_t lane = columns; lane < fractal_side; ++lane) {
+      std::memcpy(to + i * c_row + 4 * lane, &poison_word, sizeof poison_word);
+    }
+  }
+  const int64_t start = c.start + column * column_bytes;
+  in.core.arena(Memory::l0c).fill_with_poison(start + m * c_row, start + column_bytes);
+}
+
 }  // namespace
 
 void load_data(const Place& dst, const Place& src, Type type, const AscendC::LoadData2DParams& p,
@@ -108,26 +138,30 @@ void load_data(const Place& dst, const Place& src, Type type, const AscendC::Loa
   in.need_aligned(src, block_bytes, "the source");
   if (p.ifTranspose && size_of(type) != 2) in.fail("ifTranspose is for 16-bit types");
   if (p.addrMode != 0) in.fail("addrMode 1 (descending) is not modelled");
-  const auto source = [&](int64_t i) { return (p.startIndex + i * p.srcStride) * fractal_bytes; };
+  const auto source = [=](int64_t i) { return (p.startIndex + i * p.srcStride) * fractal_bytes; };
   const bool checked = in.core.options().checked;
   for (int64_t i = 0; i < p.repeatTimes; ++i) {
     in.need_bounds(src, source(i), fractal_bytes);
     if (checked) need_fresh_rows(in, src, source(i));
     in.read(src, source(i), fractal_bytes);
   }
-  for (int64_t i = 0; i < p.repeatTimes; ++i) {
-    uint8_t* to = in.write(dst, i * (1 + p.dstGap) * fractal_bytes, fractal_bytes);
-    const uint8_t* from = in.bytes_of(src, source(i));
-    if (!p.ifTranspose) {
-      std::memcpy(to, from, fractal_bytes);
-      continue;
-    }
-    for (int64_t r = 0; r < fractal_side; ++r) {
-      for (int64_t c = 0; c < fractal_side; ++c) {
-        std::memcpy(to + c * a_row + 2 * r, from + r * a_row + 2 * c, 2);
+  const auto target = [=](int64_t i) { return i * (1 + p.dstGap) * fractal_bytes; };
+  for (int64_t i = 0; i < p.repeatTimes; ++i) in.write(dst, target(i), fractal_bytes);
+  in.run([=](const Instruction& it) {
+    for (int64_t i = 0; i < p.repeatTimes; ++i) {
+      uint8_t* to = it.bytes_of(dst, target(i));
+      const uint8_t* from = it.bytes_of(src, source(i));
+      if (!p.ifTranspose) {
+        std::memcpy(to, from, fractal_bytes);
+        continue;
+      }
+      for (int64_t r = 0; r < fractal_side; ++r) {
+        for (int64_t c = 0; c < fractal_side; ++c) {
+          std::memcpy(to + c * a_row + 2 * r, from + r * a_row + 2 * c, 2);
+        }
       }
     }
-  }
+  });
   const Path path = dst.memory == Memory::l0a ? Path::l1_l0a : Path::l1_l0b;
   in.core.counters.bytes[static_cast<int>(path)] +=
       static_cast<uint64_t>(p.repeatTimes) * fractal_bytes;
@@ -146,34 +180,33 @@ void mmad(const Place& c, const Place& a, const Place& b, Type type, const Ascen
   const int64_t k_fractals = ceil_div(k, fractal_side);
   const int64_t n_fractals = ceil_div(n, fractal_side);
   const int64_t pitch = round_up(n, matmul_columns);
-  Panels& panels = in.core.panels;
-  panels.resize(m, pitch, k);
-  read_operand(in, Operand{a, m, k, k_fractals, 1}, type, panels.a.data(), k, 1);
-  read_operand(in, Operand{b, n, k, 1, n_fractals}, type, panels.b.data(), 1, pitch);
-
+  const Operand left{a, m, k, k_fractals, 1};
+  const Operand right{b, n, k, 1, n_fractals};
+  touch_operand(in, left);
+  touch_operand(in, right);
   const int64_t column_bytes = round_up(m, fractal_side) * c_row;  // of 16 columns of C
   const bool adds = !p.cmatrixInitVal;
-  for (int64_t j = 0; j < n_fractals && adds; ++j) {
-    const uint8_t* from = in.read(c, j * column_bytes, m * c_row);
-    for (int64_t i = 0; i < m; ++i) {
-      std::memcpy(panels.c.data() + i * pitch + j * fractal_side, from + i * c_row, c_row);
-    }
-  }
-  multiply(panels, m, pitch, k, adds, in.core.options().mmad_order);
+  for (int64_t j = 0; j < n_fractals && adds; ++j) in.read(c, j * column_bytes, m * c_row);
   for (int64_t j = 0; j < n_fractals; ++j) {
-    uint8_t* to = in.write(c, j * column_bytes, column_bytes);
-    const int64_t columns = std::min(fractal_side, n - j * fractal_side);
-    for (int64_t i = 0; i < m; ++i) {
-      std::memcpy(to + i * c_row, panels.c.data() + i * pitch + j * fractal_side,
-                  static_cast<size_t>(columns * 4));
-      for (int64_t column = columns; column < fractal_side; ++column) {
-        std::memcpy(to + i * c_row + 4 * column, &poison_word, sizeof poison_word);
-      }
-    }
+    in.write(c, j * column_bytes, column_bytes);
     // Whether rows m..align16(m) are written is not documented.
     in.core.arena(Memory::l0c)
-        .poison(c.start + j * column_bytes + m * c_row, c.start + (j + 1) * column_bytes);
+        .forget(c.start + j * column_bytes + m * c_row, c.start + (j + 1) * column_bytes);
   }
+  in.run([=](const Instruction& it) {
+    Panels& panels = it.core.panels;
+    panels.resize(m, pitch, k);
+    load_operand(it, left, type, panels.a.data(), k, 1);
+    load_operand(it, right, type, panels.b.data(), 1, pitch);
+    for (int64_t j = 0; j < n_fractals && adds; ++j) {
+      const uint8_t* from = it.bytes_of(c, j * column_bytes);
+      for (int64_t i = 0; i < m; ++i) {
+        std::memcpy(panels.c.data() + i * pitch + j * fractal_side, from + i * c_row, c_row);
+      }
+    }
+    multiply(panels, m, pitch, k, adds, it.core.options().mmad_order);
+    for (int64_t j = 0; j < n_fractals; ++j) store_column(it, c, panels, j, m, n, pitch);
+  });
   in.core.counters.pipes[PIPE_M].macs += static_cast<uint64_t>(m * n * k);
 }
 
@@ -204,20 +237,22 @@ void fixpipe(const Place& dst, const Place& src, Type type, const AscendC::Fixpi
   const int64_t columns = p.nSize / fractal_side;
   const int64_t column_bytes = p.srcStride * c_row;
   for (int64_t j = 0; j < columns; ++j) in.read(src, j * column_bytes, p.mSize * c_row);
-  std::vector<uint8_t> row(static_cast<size_t>(p.nSize * size));
-  for (int64_t i = 0; i < p.mSize; ++i) {
-    in.write(dst, i * p.dstStride * size, p.nSize * size);
-    for (int64_t j = 0; j < columns; ++j) {
-      const uint8_t* from = in.bytes_of(src, j * column_bytes + i * c_row);
-      uint8_t* part = row.data() + j * fractal_side * size;
-      if (type == Type::f32) {
-        std::memcpy(part, from, c_row);
-      } else {
-        narrow(part, from, fractal_side, type == Type::bf16, in.core.options().saturate);
+  for (int64_t i = 0; i < p.mSize; ++i) in.write(dst, i * p.dstStride * size, p.nSize * size);
+  in.run([=](const Instruction& it) {
+    std::vector<uint8_t> row(static_cast<size_t>(p.nSize * size));
+    for (int64_t i = 0; i < p.mSize; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        const uint8_t* from = it.bytes_of(src, j * column_bytes + i * c_row);
+        uint8_t* part = row.data() + j * fractal_side * size;
+        if (type == Type::f32) {
+          std::memcpy(part, from, c_row);
+        } else {
+          narrow(part, from, fractal_side, type == Type::bf16, it.core.options().saturate);
+        }
       }
+      store_gm(it, dst, i * p.dstStride * size, row.data(), p.nSize * size, type);
     }
-    store_gm(in, dst, i * p.dstStride * size, row.data(), p.nSize * size, type);
-  }
+  });
   in.core.counters.bytes[static_cast<int>(Path::l0c_gm)] +=
       static_cast<uint64_t>(p.mSize * p.nSize * size);
 }

@@ -1,5 +1,7 @@
 #include "data_copy.h"
 
+#include <array>
+
 #include "group.h"
 
 namespace emulator {
@@ -39,15 +41,18 @@ struct Rows {
 
 void move_rows(Instruction& in, const Place& dst, const Place& src, const Rows& rows, Type type) {
   for (int64_t r = 0; r < rows.count; ++r) in.read(src, r * rows.src_pitch, rows.length);
-  for (int64_t r = 0; r < rows.count; ++r) {
-    uint8_t* to = in.write(dst, r * rows.dst_pitch, rows.length);
-    const uint8_t* from = in.bytes_of(src, r * rows.src_pitch);
-    if (is_gm(dst)) {
-      store_gm(in, dst, r * rows.dst_pitch, from, rows.length, type);
-    } else {
-      std::memcpy(to, from, static_cast<size_t>(rows.length));
+  for (int64_t r = 0; r < rows.count; ++r) in.write(dst, r * rows.dst_pitch, rows.length);
+  in.run([=](const Instruction& it) {
+    for (int64_t r = 0; r < rows.count; ++r) {
+      const uint8_t* from = it.bytes_of(src, r * rows.src_pitch);
+      if (is_gm(dst)) {
+        store_gm(it, dst, r * rows.dst_pitch, from, rows.length, type);
+      } else {
+        uint8_t* to = it.bytes_of(dst, r * rows.dst_pitch);
+        std::memcpy(to, from, static_cast<size_t>(rows.length));
+      }
     }
-  }
+  });
 }
 
 void check_atomic(Instruction& in, Type type) {
@@ -159,23 +164,31 @@ void copy_pad_in(const Place& dst, const Place& src, Type type, const DataCopyEx
   const int64_t src_pitch = length + p.srcStride;
   const int64_t dst_pitch = width + p.dstStride * block_bytes;
   for (int64_t r = 0; r < p.blockCount; ++r) in.read(src, r * src_pitch, length);
-  for (int64_t r = 0; r < p.blockCount; ++r) {
-    const uint8_t* from = in.bytes_of(src, r * src_pitch);
-    uint8_t* to = in.write(dst, r * dst_pitch, width);
-    const bool first_element = pad.left == 0 && pad.right == 0;
-    const uint8_t* fill = first_element ? from : pad.value;
-    for (int64_t at = 0; at < width; at += size) {
-      const bool data = at >= left && at < left + length;
-      const uint8_t* lane = data ? from + (at - left) : fill;
-      std::memcpy(to + at, lane, static_cast<size_t>(size));
-    }
-    if (first_element || pad.fills) continue;
-    // isPad = false beside a padding: the lanes around the data are random
-    Arena& arena = in.core.arena(dst.memory);
+  const bool first_element = pad.left == 0 && pad.right == 0;
+  const bool random = !first_element && !pad.fills;  // the lanes around the data
+  Arena& arena = in.core.arena(dst.memory);
+  const auto around_data = [=, &arena](int64_t r, void (Arena::*act)(int64_t, int64_t)) {
     const int64_t row = dst.start + r * dst_pitch;
-    arena.poison(row, row + left);
-    arena.poison(row + left + length, row + width);
+    (arena.*act)(row, row + left);
+    (arena.*act)(row + left + length, row + width);
+  };
+  for (int64_t r = 0; r < p.blockCount; ++r) {
+    in.write(dst, r * dst_pitch, width);
+    if (random) around_data(r, &Arena::forget);
   }
+  in.run([=](const Instruction& it) {
+    for (int64_t r = 0; r < p.blockCount; ++r) {
+      const uint8_t* from = it.bytes_of(src, r * src_pitch);
+      uint8_t* to = it.bytes_of(dst, r * dst_pitch);
+      const uint8_t* fill = first_element ? from : pad.value;
+      for (int64_t at = 0; at < width; at += size) {
+        const bool data = at >= left && at < left + length;
+        const uint8_t* lane = data ? from + (at - left) : fill;
+        std::memcpy(to + at, lane, static_cast<size_t>(size));
+      }
+      if (random) around_data(r, &Arena::fill_with_poison);
+    }
+  });
   count_in(in.core, dst, p.blockCount * length);
 }
 
@@ -212,24 +225,34 @@ void copy_nd2nz(const Place& dst, const Place& src, Type type, const Nd2NzParams
   const int64_t fractal_columns = ceil_div(row_bytes, block_bytes);
   const int64_t row_pitch = p.dstNzNStride * block_bytes;
   const int64_t column_pitch = p.dstNzC0Stride * block_bytes;
-  const auto source_of = [&](int64_t nd, int64_t row) {
+  const auto source_of = [=](int64_t nd, int64_t row) {
     return (nd * p.srcNdMatrixStride + row * p.srcDValue) * size;
   };
   for (int64_t nd = 0; nd < p.ndNum; ++nd) {
     for (int64_t row = 0; row < p.nValue; ++row) in.read(src, source_of(nd, row), row_bytes);
   }
-  for (int64_t nd = 0; nd < p.ndNum; ++nd) {
-    const int64_t matrix = nd * p.dstNzMatrixStride * size;
-    for (int64_t c = 0; c < fractal_columns; ++c) {
-      const int64_t bytes = std::min(block_bytes, row_bytes - c * block_bytes);
-      for (int64_t row = 0; row < p.nValue; ++row) {
-        uint8_t* to = in.write(dst, matrix + c * column_pitch + row * row_pitch, block_bytes);
-        const uint8_t* from = in.bytes_of(src, source_of(nd, row) + c * block_bytes);
-        std::memcpy(to, from, static_cast<size_t>(bytes));
-        std::memset(to + bytes, 0, static_cast<size_t>(block_bytes - bytes));
+  const auto for_each_block = [=](const auto& act) {
+    for (int64_t nd = 0; nd < p.ndNum; ++nd) {
+      const int64_t matrix = nd * p.dstNzMatrixStride * size;
+      for (int64_t c = 0; c < fractal_columns; ++c) {
+        const int64_t bytes = std::min(block_bytes, row_bytes - c * block_bytes);
+        for (int64_t row = 0; row < p.nValue; ++row) {
+          act(matrix + c * column_pitch + row * row_pitch, source_of(nd, row) + c * block_bytes,
+              bytes);
+        }
       }
     }
-  }
+  };
+  for_each_block([&](int64_t to, int64_t, int64_t) { in.write(dst, to, block_bytes); });
+  in.run([=](const Instruction& it) {
+    uint8_t* nz = it.bytes_of(dst, 0);
+    const uint8_t* nd = it.bytes_of(src, 0);
+    for_each_block([&](int64_t to_offset, int64_t from_offset, int64_t bytes) {
+      uint8_t* to = nz + to_offset;
+      std::memcpy(to, nd + from_offset, static_cast<size_t>(bytes));
+      std::memset(to + bytes, 0, static_cast<size_t>(block_bytes - bytes));
+    });
+  });
   count_in(in.core, dst, p.ndNum * p.nValue * row_bytes);
 }
 
@@ -247,12 +270,18 @@ void init_const(const Place& dst, int64_t size, const uint8_t* value, int64_t re
   in.need_range(blocks, 0, 32767, "blockNum");
   in.need_range(gap, 0, 32767, "dstGap");
   if (blocks == 0) return;
-  for (int64_t r = 0; r < repeats; ++r) {
-    uint8_t* to = in.write(dst, r * (blocks + gap) * unit, blocks * unit);
-    for (int64_t i = 0; i < blocks * unit; i += size) {
-      std::memcpy(to + i, value, static_cast<size_t>(size));
+  const auto row = [=](int64_t r) { return r * (blocks + gap) * unit; };
+  for (int64_t r = 0; r < repeats; ++r) in.write(dst, row(r), blocks * unit);
+  std::array<uint8_t, 8> element{};
+  std::memcpy(element.data(), value, static_cast<size_t>(size));
+  in.run([=](const Instruction& it) {
+    for (int64_t r = 0; r < repeats; ++r) {
+      uint8_t* to = it.bytes_of(dst, row(r));
+      for (int64_t i = 0; i < blocks * unit; i += size) {
+        std::memcpy(to + i, element.data(), static_cast<size_t>(size));
+      }
     }
-  }
+  });
 }
 
 void set_atomic(Type type, bool on, Site site) {

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "adversary.h"
 #include "pool.h"
 
 namespace emulator {
@@ -14,13 +15,18 @@ Group::Group(int index, int groups, KernelType type, const Options& options, Glo
     const bool here = i == 0 ? cube : i <= vectors;
     cores_.push_back(here ? take_core(*this, i) : nullptr);
   }
+  if (!options.adversarial) return;
+  adversary_ =
+      std::make_unique<Adversary>(options.seed * 0x100000001B3u + static_cast<uint64_t>(index));
 }
+
+Group::~Group() = default;
 
 std::string Group::run(const std::function<void()>& kernel) {
   for (int i = 0; i < cores_per_group; ++i) {
     if (cores_[static_cast<size_t>(i)]) runners_[i].state = State::ready;
   }
-  baton_ = cores_[0] ? 0 : 1;
+  baton_ = next_after(cores_per_group - 1);
   std::vector<std::thread> threads;
   for (int i = 0; i < cores_per_group; ++i) {
     if (cores_[static_cast<size_t>(i)]) threads.emplace_back([&, i] { run_core(i, kernel); });
@@ -58,6 +64,7 @@ void Group::run_core(int i, const std::function<void()>& kernel) {
     bool all_done = true;
     for (const Runner& runner : runners_) all_done = all_done && runner.state == State::finished;
     try {
+      if (all_done && adversary_) adversary_->end_all();
       if (all_done) check_counters();
     } catch (const Violation& violation) {
       failed_ = true;
@@ -74,12 +81,15 @@ bool Group::can_run(int i) const {
   return !counters_[i][runner.waits_for].pending.empty();
 }
 
-int Group::next_after(int i) const {
+int Group::next_after(int i) {
+  std::vector<int> able;
   for (int step = 1; step <= cores_per_group; ++step) {
     const int next = (i + step) % cores_per_group;
-    if (can_run(next)) return next;
+    if (can_run(next)) able.push_back(next);
   }
-  return -1;
+  if (able.empty()) return -1;
+  const int chosen = adversary_ ? adversary_->choose(static_cast<int>(able.size())) : 0;
+  return able[static_cast<size_t>(chosen)];
 }
 
 void Group::pass_baton(int from, std::unique_lock<std::mutex>& lock) {

@@ -13,6 +13,8 @@
 
 namespace emulator {
 
+class Adversary;
+
 // Sets that were raised for a core and not yet waited for, oldest first.
 struct CrossCounter {
   struct Set {
@@ -25,6 +27,7 @@ struct CrossCounter {
 class Group {
  public:
   Group(int index, int groups, KernelType type, const Options& options, GlobalMemory& gm);
+  ~Group();
 
   // Runs the kernel once per core. Returns "" or the first error.
   std::string run(const std::function<void()>& kernel);
@@ -39,6 +42,7 @@ class Group {
   const Options& options() const { return options_; }
   GlobalMemory& gm() { return gm_; }
   GroupGm& accesses() { return accesses_; }
+  Adversary* adversary() { return adversary_.get(); }  // null but in adversarial mode
   Core& core(int i) { return *cores_[static_cast<size_t>(i)]; }
   std::unique_ptr<Core> release_core(int i) { return std::move(cores_[static_cast<size_t>(i)]); }
   bool has_core(int i) const { return cores_[static_cast<size_t>(i)] != nullptr; }
@@ -54,7 +58,7 @@ class Group {
   };
   void run_core(int i, const std::function<void()>& kernel);
   bool can_run(int i) const;
-  int next_after(int i) const;  // -1: nobody
+  int next_after(int i);  // -1: nobody
   void pass_baton(int from, std::unique_lock<std::mutex>& lock);
   std::string wait_graph() const;
   void check_mode(const Core& core, int mode, pipe_t pipe, int id, Site site);
@@ -68,6 +72,7 @@ class Group {
   GlobalMemory& gm_;
   GroupGm accesses_;
   std::vector<std::unique_ptr<Core>> cores_;
+  std::unique_ptr<Adversary> adversary_;
   Runner runners_[cores_per_group];
   CrossCounter counters_[cores_per_group][cross_core_ids];
   // Sets by one AIV that the other has not matched yet.

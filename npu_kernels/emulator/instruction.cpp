@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adversary.h"
 #include "group.h"
 
 namespace emulator {
@@ -60,7 +61,7 @@ void need_constant(const Instruction& instruction, const Place& place) {
 }
 
 Instruction::Instruction(Core& core_, pipe_t pipe_, const char* call_, Site site_, uint64_t repeats)
-    : core(core_), pipe(pipe_), call(call_), site(site_) {
+    : core(core_), pipe(pipe_), call(call_), site(site_), adversary_(core_.group->adversary()) {
   if (!core_has(core.is_cube(), pipe)) {
     fail(std::string("this core has no ") + pipe_names[pipe]);
   }
@@ -159,7 +160,9 @@ uint8_t* Instruction::touch(const Place& place, int64_t offset, int64_t bytes, b
       }
     }
   }
-  return bytes_of(place, offset);
+  uint8_t* at = bytes_of(place, offset);
+  if (writes && adversary_ != nullptr) note_written(at, bytes);
+  return at;
 }
 
 void Instruction::touch_lanes(const Place& place, int64_t offset, uint32_t lanes, bool writes) {
@@ -172,6 +175,10 @@ void Instruction::touch_lanes(const Place& place, int64_t offset, uint32_t lanes
   check_bounds(place, start + low, start + high, writes);
   if (core.options().checked)
     touch_block(core.arena(place.memory), place, start / block_bytes, lanes, writes);
+  if (!writes || adversary_ == nullptr) return;
+  for (int64_t i = low; i < high; ++i) {
+    if (((lanes >> i) & 1u) != 0) note_written(bytes_of(place, offset + i), 1);
+  }
 }
 
 void Instruction::touch_gm(const Place& place, int64_t first, int64_t last, bool writes) {

@@ -1,15 +1,44 @@
 // One instruction on one pipe: every byte it reads or writes passes through here before it runs.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "core.h"
 
 namespace emulator {
 
+class Adversary;
+
+// Bytes that an instruction writes.
+struct Written {
+  uint8_t* at;
+  int64_t bytes;
+};
+
 class Instruction {
  public:
+  using Body = std::function<void(const Instruction&)>;
+
   Instruction(Core& core, pipe_t pipe, const char* call, Site site, uint64_t repeats = 1);
+  Instruction(const Instruction&) = default;
+  ~Instruction();
+
+  // What the instruction does with the bytes that it has announced by read() and write(): at once,
+  // or in adversarial mode whenever the edges allow. `body` holds copies of all it needs, checks
+  // nothing but values, and takes its bytes from the Instruction that it is given.
+  template <typename Action>
+  void run(const Action& body) {
+    runs_ = true;
+    if (adversary_ == nullptr) {
+      body(*this);
+    } else {
+      defer(body);
+    }
+  }
+  // Where a value decides what happens next (GetValue, Gather): what must have ended ends now.
+  void wait_for_value() const;
 
   // Bytes [offset, offset + bytes) of a view. Out of bounds, never written, no order: Violation.
   // Returns where they lie. All reads of an instruction come before its writes.
@@ -59,7 +88,14 @@ class Instruction {
                 bool writes);
   [[noreturn]] void never_written(const Place& place, int64_t block, uint32_t missing) const;
 
+  void note_written(uint8_t* at, int64_t bytes);
+  void defer(const Body& body);
+  Clock needs() const;
+
   Clock clock_;  // of the pipe, at issue
+  Adversary* adversary_;
+  std::vector<Written> written_;  // in adversarial mode
+  bool runs_ = false;
 };
 
 // Where a pointer of the kernel points: the rest of its tensor from there on.

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
+#include "adversary.h"
 #include "group.h"
 #include "pool.h"
 
@@ -19,6 +21,18 @@ bool contracts() {
   volatile float a = 1.0f + 0x1p-12f;
   volatile float c = -(1.0f + 0x1p-11f);
   return a * a + c != 0.0f;
+}
+
+// Groups have no order: in adversarial mode any of them is as good.
+std::vector<int> order_of_groups(const Options& options, int blocks) {
+  std::vector<int> order(static_cast<size_t>(blocks));
+  std::iota(order.begin(), order.end(), 0);
+  if (!options.adversarial) return order;
+  Dice dice(options.seed);
+  for (int i = blocks - 1; i > 0; --i) {
+    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(dice.roll(i + 1))]);
+  }
+  return order;
 }
 
 }  // namespace
@@ -63,9 +77,11 @@ Report launch(const Options& options, KernelType type, int blocks,
       std::unique_ptr<GroupGm> accesses;
     };
     std::vector<Outcome> outcomes(static_cast<size_t>(blocks));
+    const std::vector<int> order = order_of_groups(options, blocks);
     std::atomic<int> next{0};
     const auto work = [&] {
-      for (int i = next++; i < blocks; i = next++) {
+      for (int turn = next++; turn < blocks; turn = next++) {
+        const int i = order[static_cast<size_t>(turn)];
         Group group(i, blocks, type, options, gm);
         Outcome& outcome = outcomes[static_cast<size_t>(i)];
         outcome.error = group.run(kernel);
@@ -81,7 +97,9 @@ Report launch(const Options& options, KernelType type, int blocks,
       }
     };
     std::vector<std::thread> threads;
-    const int side_by_side = std::min(std::max(options.host_threads, 1), blocks);
+    // one seed, one order: nothing is left to the machine then
+    const int threads_asked = options.adversarial ? 1 : std::max(options.host_threads, 1);
+    const int side_by_side = std::min(threads_asked, blocks);
     for (int i = 1; i < side_by_side; ++i) threads.emplace_back(work);
     work();
     for (auto& thread : threads) thread.join();

@@ -20,7 +20,8 @@ struct Options {
   MmadOrder mmad_order = MmadOrder::sequential;
   int exp_ulps = 0;  // Exp is off by up to this much, chosen by `seed` and the argument
   uint64_t seed = 0;
-  int host_threads = 1;  // groups that run side by side
+  int host_threads = 1;      // groups that run side by side
+  bool adversarial = false;  // what has no order happens in another one, chosen by `seed`
 };
 
 enum class KernelType : uint8_t { mix_aic_1_2, aiv_only, aic_only };

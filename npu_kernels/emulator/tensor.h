@@ -36,13 +36,16 @@ class LocalTensor {
   // On the scalar pipe: order them with V_S, S_V, MTE2_S ... like any other access.
   T GetValue(uint32_t index, Site site = Site()) const {
     emulator::Instruction instruction(emulator::this_core(), PIPE_S, "GetValue", site);
+    const uint8_t* from = instruction.read(place_, index * size, size);
+    instruction.wait_for_value();
     T value;
-    std::memcpy(&value, instruction.read(place_, index * size, size), sizeof(T));
+    std::memcpy(&value, from, sizeof(T));
     return value;
   }
   void SetValue(uint32_t index, T value, Site site = Site()) const {
     emulator::Instruction instruction(emulator::this_core(), PIPE_S, "SetValue", site);
-    std::memcpy(instruction.write(place_, index * size, size), &value, sizeof(T));
+    uint8_t* to = instruction.write(place_, index * size, size);
+    instruction.run([=](const emulator::Instruction&) { std::memcpy(to, &value, sizeof(T)); });
   }
 
   LocalTensor() = default;

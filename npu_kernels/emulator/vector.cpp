@@ -46,6 +46,32 @@ uint32_t seed_of(const Options& options) {
   return static_cast<uint32_t>(options.seed ^ (options.seed >> 32));
 }
 
+void compute(const Instruction& in, LaneFunction function, LaneContext context, const Operand& dst,
+             const Operand& a, const Operand* b, const Shape& shape) {
+  if (is_contiguous(dst, shape) && is_contiguous(a, shape) &&
+      (b == nullptr || is_contiguous(*b, shape))) {
+    function(in.bytes_of(dst.place, 0), in.bytes_of(a.place, 0),
+             b != nullptr ? in.bytes_of(b->place, 0) : nullptr, context, elements_of(shape));
+  } else {
+    alignas(64) uint8_t buffers[3][repeat_bytes];
+    // A run of lanes is used where it lies.
+    const auto source = [&](const Operand& o, int64_t r, uint8_t* buffer) -> const uint8_t* {
+      if (shape.prefix && o.block_stride == 1) return in.bytes_of(o.place, block_offset(o, r, 0));
+      gather(in, o, shape, r, buffer);
+      return buffer;
+    };
+    for (int64_t r = 0; r < shape.repeats; ++r) {
+      const uint8_t* first = source(a, r, buffers[1]);
+      const uint8_t* second = b != nullptr ? source(*b, r, buffers[2]) : nullptr;
+      const bool direct = shape.prefix && dst.block_stride == 1;
+      uint8_t* to = direct ? in.bytes_of(dst.place, block_offset(dst, r, 0)) : buffers[0];
+      function(to, first, second, context, shape.prefix ? shape.lanes_in(r) : shape.lanes);
+      if (!direct) scatter(in, dst, shape, r, buffers[0]);
+    }
+  }
+  if (context.overflowed) in.fail("an integer result does not fit: what then is not documented");
+}
+
 }  // namespace
 
 Operand contiguous(const Place& place, int64_t size, int64_t lanes) {
@@ -162,7 +188,7 @@ void scatter(const Instruction& in, const Operand& o, const Shape& shape, int64_
   }
 }
 
-void run_lanes(Instruction& in, LaneFunction function, LaneContext& context, const Operand& dst,
+void run_lanes(Instruction& in, LaneFunction function, LaneContext context, const Operand& dst,
                const Operand& a, const Operand* b, const Shape& shape) {
   if (shape.repeats == 0) return;
   if (shape.repeats > 1 && dst.repeat_stride == 0) in.fail("each repeat overwrites the one before");
@@ -174,28 +200,10 @@ void run_lanes(Instruction& in, LaneFunction function, LaneContext& context, con
   touch(in, dst, shape, true);
   context.exp_ulps = in.core.options().exp_ulps;
   context.seed = seed_of(in.core.options());
-  if (is_contiguous(dst, shape) && is_contiguous(a, shape) &&
-      (b == nullptr || is_contiguous(*b, shape))) {
-    function(in.bytes_of(dst.place, 0), in.bytes_of(a.place, 0),
-             b != nullptr ? in.bytes_of(b->place, 0) : nullptr, context, elements_of(shape));
-  } else {
-    alignas(64) uint8_t buffers[3][repeat_bytes];
-    // A run of lanes is used where it lies.
-    const auto source = [&](const Operand& o, int64_t r, uint8_t* buffer) -> const uint8_t* {
-      if (shape.prefix && o.block_stride == 1) return in.bytes_of(o.place, block_offset(o, r, 0));
-      gather(in, o, shape, r, buffer);
-      return buffer;
-    };
-    for (int64_t r = 0; r < shape.repeats; ++r) {
-      const uint8_t* first = source(a, r, buffers[1]);
-      const uint8_t* second = b != nullptr ? source(*b, r, buffers[2]) : nullptr;
-      const bool direct = shape.prefix && dst.block_stride == 1;
-      uint8_t* to = direct ? in.bytes_of(dst.place, block_offset(dst, r, 0)) : buffers[0];
-      function(to, first, second, context, shape.prefix ? shape.lanes_in(r) : shape.lanes);
-      if (!direct) scatter(in, dst, shape, r, buffers[0]);
-    }
-  }
-  if (context.overflowed) in.fail("an integer result does not fit: what then is not documented");
+  const bool two = b != nullptr;
+  in.run([function, context, dst, a, second = two ? *b : a, two, shape](const Instruction& it) {
+    compute(it, function, context, dst, a, two ? &second : nullptr, shape);
+  });
 }
 
 void binary(const char* call, VectorOp op, Type type, const Place& dst, const Place& a,

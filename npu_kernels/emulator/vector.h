@@ -51,7 +51,7 @@ struct Repeat {
 };
 
 struct Operand {
-  const Place& place;
+  Place place;
   int64_t size;  // of one element
   int64_t block_stride;
   int64_t repeat_stride;
@@ -84,7 +84,7 @@ void touch(Instruction& instruction, const Operand& operand, const Shape& shape,
 void check_overlap(const Instruction& instruction, const Operand& dst, const Operand& src,
                    const Shape& shape);
 // Checks everything, then applies `function` to the active lanes. `b` may be null.
-void run_lanes(Instruction& instruction, LaneFunction function, LaneContext& context,
+void run_lanes(Instruction& instruction, LaneFunction function, LaneContext context,
                const Operand& dst, const Operand& a, const Operand* b, const Shape& shape);
 // The lanes of one repeat in `buffer`; those that are not active are 0.
 void gather(const Instruction& instruction, const Operand& operand, const Shape& shape,

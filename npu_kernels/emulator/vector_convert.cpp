@@ -1,5 +1,6 @@
 #include "vector_convert.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -133,14 +134,16 @@ void cast(Type to, Type from, const Place& dst, const Place& src, RoundMode mode
   check_overlap(in, d, s, shape);
   touch(in, d, shape, true);
   const bool clamps = in.core.options().saturate && is_half_like(to);
-  alignas(64) uint8_t from_lanes[repeat_bytes];
-  alignas(64) uint8_t to_lanes[repeat_bytes];
-  for (int64_t r = 0; r < shape.repeats; ++r) {
-    gather(in, s, shape, r, from_lanes);
-    cast_lanes(to, from, mode, clamps, to_lanes, from_lanes,
-               shape.prefix ? shape.lanes_in(r) : shape.lanes);
-    scatter(in, d, shape, r, to_lanes);
-  }
+  in.run([=](const Instruction& it) {
+    alignas(64) uint8_t from_lanes[repeat_bytes];
+    alignas(64) uint8_t to_lanes[repeat_bytes];
+    for (int64_t r = 0; r < shape.repeats; ++r) {
+      gather(it, s, shape, r, from_lanes);
+      cast_lanes(to, from, mode, clamps, to_lanes, from_lanes,
+                 shape.prefix ? shape.lanes_in(r) : shape.lanes);
+      scatter(it, d, shape, r, to_lanes);
+    }
+  });
 }
 
 void duplicate(int64_t size, const Place& dst, const uint8_t* value, const Repeat& repeat,
@@ -153,11 +156,13 @@ void duplicate(int64_t size, const Place& dst, const uint8_t* value, const Repea
   if (block_stride == 0) in.fail("the destination's block stride is 0");
   if (shape.repeats > 1 && repeat_stride == 0) in.fail("each repeat overwrites the one before");
   touch(in, d, shape, true);
-  alignas(64) uint8_t lanes[repeat_bytes];
+  std::array<uint8_t, repeat_bytes> lanes;
   for (int64_t i = 0; i < repeat_bytes; i += size) {
-    std::memcpy(lanes + i, value, static_cast<size_t>(size));
+    std::memcpy(lanes.data() + i, value, static_cast<size_t>(size));
   }
-  for (int64_t r = 0; r < shape.repeats; ++r) scatter(in, d, shape, r, lanes);
+  in.run([=](const Instruction& it) {
+    for (int64_t r = 0; r < shape.repeats; ++r) scatter(it, d, shape, r, lanes.data());
+  });
 }
 
 void brcb(int64_t size, const Place& dst, const Place& src, int64_t repeats,
@@ -172,18 +177,24 @@ void brcb(int64_t size, const Place& dst, const Place& src, int64_t repeats,
   if (p.dstBlkStride == 0) in.fail("dstBlkStride is 0");
   if (repeats > 1 && p.dstRepStride == 0) in.fail("each repeat overwrites the one before");
   if (repeats == 0) return;
-  const uint8_t* from = in.read(src, 0, repeats * sources * size);
+  in.read(src, 0, repeats * sources * size);
   const int64_t last = ((repeats - 1) * p.dstRepStride + (sources - 1) * p.dstBlkStride + 1);
   const bool apart = dst.start >= src.start + repeats * sources * size ||
                      src.start >= dst.start + last * block_bytes;
   if (!apart) in.fail("source and destination overlap");
-  for (int64_t i = 0; i < repeats * sources; ++i) {
-    const int64_t block = i / sources * p.dstRepStride + i % sources * p.dstBlkStride;
-    uint8_t* to = in.write(dst, block * block_bytes, block_bytes);
-    for (int64_t at = 0; at < block_bytes; at += size) {
-      std::memcpy(to + at, from + i * size, static_cast<size_t>(size));
+  const auto offset = [=](int64_t i) {
+    return (i / sources * p.dstRepStride + i % sources * p.dstBlkStride) * block_bytes;
+  };
+  for (int64_t i = 0; i < repeats * sources; ++i) in.write(dst, offset(i), block_bytes);
+  in.run([=](const Instruction& it) {
+    const uint8_t* from = it.bytes_of(src, 0);
+    for (int64_t i = 0; i < repeats * sources; ++i) {
+      uint8_t* to = it.bytes_of(dst, offset(i));
+      for (int64_t at = 0; at < block_bytes; at += size) {
+        std::memcpy(to + at, from + i * size, static_cast<size_t>(size));
+      }
     }
-  }
+  });
 }
 
 }  // namespace emulator

@@ -105,25 +105,27 @@ void whole_reduce(const char* call, ReduceOp op, Type type, const Place& dst, co
   need_apart(in, dst, (shape.repeats - 1) * s.dst_repeat * result + result, from, shape);
   touch(in, from, shape, false);
   for (int64_t r = 0; r < shape.repeats; ++r) in.write(dst, r * s.dst_repeat * result, result);
-  float values[max_lanes];
-  for (int64_t r = 0; r < shape.repeats; ++r) {
-    load_lanes(in, from, shape, r, type, values);
-    uint8_t* to = in.bytes_of(dst, r * s.dst_repeat * result);
-    if (op == ReduceOp::sum) {
-      store_value(to, sum_of(values, shape, 0, shape.lanes, type), type);
-      continue;
+  in.run([=](const Instruction& it) {
+    float values[max_lanes];
+    for (int64_t r = 0; r < shape.repeats; ++r) {
+      load_lanes(it, from, shape, r, type, values);
+      uint8_t* to = it.bytes_of(dst, r * s.dst_repeat * result);
+      if (op == ReduceOp::sum) {
+        store_value(to, sum_of(values, shape, 0, shape.lanes, type), type);
+        continue;
+      }
+      const int64_t best = index_of_best(values, shape, 0, shape.lanes, op == ReduceOp::max);
+      const uint32_t index = static_cast<uint32_t>(best);  // little-endian: 16 bits are its start
+      const bool index_first =
+          order == ReduceOrder::ORDER_INDEX_VALUE || order == ReduceOrder::ORDER_ONLY_INDEX;
+      if (order != ReduceOrder::ORDER_ONLY_INDEX) {
+        store_value(to + (index_first ? size : 0), values[best], type);
+      }
+      if (order != ReduceOrder::ORDER_ONLY_VALUE) {
+        std::memcpy(to + (index_first ? 0 : size), &index, static_cast<size_t>(size));
+      }
     }
-    const int64_t best = index_of_best(values, shape, 0, shape.lanes, op == ReduceOp::max);
-    const uint32_t index = static_cast<uint32_t>(best);  // little-endian: 16 bits are its start
-    const bool index_first =
-        order == ReduceOrder::ORDER_INDEX_VALUE || order == ReduceOrder::ORDER_ONLY_INDEX;
-    if (order != ReduceOrder::ORDER_ONLY_INDEX) {
-      store_value(to + (index_first ? size : 0), values[best], type);
-    }
-    if (order != ReduceOrder::ORDER_ONLY_VALUE) {
-      std::memcpy(to + (index_first ? 0 : size), &index, static_cast<size_t>(size));
-    }
-  }
+  });
 }
 
 void block_reduce(const char* call, ReduceOp op, Type type, const Place& dst, const Place& src,
@@ -137,7 +139,7 @@ void block_reduce(const char* call, ReduceOp op, Type type, const Place& dst, co
   const Operand from{src, size, s.src_block, s.src_repeat};
   constexpr int64_t blocks = repeat_bytes / block_bytes;
   const int64_t per_block = block_bytes / size;
-  const auto offset = [&](int64_t r, int64_t b) { return (r * s.dst_repeat * blocks + b) * size; };
+  const auto offset = [=](int64_t r, int64_t b) { return (r * s.dst_repeat * blocks + b) * size; };
   need_apart(in, dst, offset(shape.repeats - 1, blocks), from, shape);
   touch(in, from, shape, false);
   for (int64_t r = 0; r < shape.repeats; ++r) {
@@ -145,19 +147,21 @@ void block_reduce(const char* call, ReduceOp op, Type type, const Place& dst, co
       if (any_active(shape, b * per_block, per_block)) in.write(dst, offset(r, b), size);
     }
   }
-  float values[max_lanes];
-  for (int64_t r = 0; r < shape.repeats; ++r) {
-    load_lanes(in, from, shape, r, type, values);
-    for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t first = b * per_block;
-      if (!any_active(shape, first, per_block)) continue;
-      const float result =
-          op == ReduceOp::sum
-              ? sum_of(values, shape, first, per_block, type)
-              : values[index_of_best(values, shape, first, per_block, op == ReduceOp::max)];
-      store_value(in.bytes_of(dst, offset(r, b)), result, type);
+  in.run([=](const Instruction& it) {
+    float values[max_lanes];
+    for (int64_t r = 0; r < shape.repeats; ++r) {
+      load_lanes(it, from, shape, r, type, values);
+      for (int64_t b = 0; b < blocks; ++b) {
+        const int64_t first = b * per_block;
+        if (!any_active(shape, first, per_block)) continue;
+        const float result =
+            op == ReduceOp::sum
+                ? sum_of(values, shape, first, per_block, type)
+                : values[index_of_best(values, shape, first, per_block, op == ReduceOp::max)];
+        store_value(it.bytes_of(dst, offset(r, b)), result, type);
+      }
     }
-  }
+  });
 }
 
 }  // namespace emulator

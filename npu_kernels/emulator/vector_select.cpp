@@ -1,4 +1,6 @@
 // Compare to bits, Select by bits.
+#include <array>
+
 #include "vector_reduce.h"
 
 namespace emulator {
@@ -24,6 +26,16 @@ bool holds(float a, float b, CMPMODE mode) {
   }
 }
 
+float float_at(const Instruction& in, const Place& place, Type type, int64_t index) {
+  float x = 0;
+  if (type == Type::f32) {
+    std::memcpy(&x, in.bytes_of(place, index * 4), sizeof x);
+  } else {
+    widen(&x, in.bytes_of(place, index * 2), 1, false);
+  }
+  return x;
+}
+
 }  // namespace
 
 void compare(const char* call, Type type, const Place& dst, const Place& a, const Place* b,
@@ -44,30 +56,25 @@ void compare(const char* call, Type type, const Place& dst, const Place& a, cons
   in.need_memory(dst, Memory::ub, "the destination");
   in.need_aligned(dst, block_bytes, "the destination");
   in.write(dst, 0, count / 8);
-  std::vector<uint8_t> bits(static_cast<size_t>(count / 8), 0);
-  for (int64_t i = 0; i < count; ++i) {
-    bool bit = false;
-    if (integer) {
-      int32_t x = 0;
-      int32_t y = static_cast<int32_t>(scalar.integer);
-      std::memcpy(&x, in.bytes_of(a, i * size), sizeof x);
-      if (b != nullptr) std::memcpy(&y, in.bytes_of(*b, i * size), sizeof y);
-      bit = x == y;
-    } else {
-      const auto value = [&](const Place& place) {
-        float x = 0;
-        if (type == Type::f32) {
-          std::memcpy(&x, in.bytes_of(place, i * size), sizeof x);
-        } else {
-          widen(&x, in.bytes_of(place, i * size), 1, false);
-        }
-        return x;
-      };
-      bit = holds(value(a), b != nullptr ? value(*b) : scalar.scalar, mode);
+  const bool two = b != nullptr;
+  in.run([=, second = two ? *b : a](const Instruction& it) {
+    std::vector<uint8_t> bits(static_cast<size_t>(count / 8), 0);
+    for (int64_t i = 0; i < count; ++i) {
+      bool bit = false;
+      if (integer) {
+        int32_t x = 0;
+        int32_t y = static_cast<int32_t>(scalar.integer);
+        std::memcpy(&x, it.bytes_of(a, i * size), sizeof x);
+        if (two) std::memcpy(&y, it.bytes_of(second, i * size), sizeof y);
+        bit = x == y;
+      } else {
+        const float x = float_at(it, a, type, i);
+        bit = holds(x, two ? float_at(it, second, type, i) : scalar.scalar, mode);
+      }
+      if (bit) bits[static_cast<size_t>(i / 8)] |= static_cast<uint8_t>(1u << (i % 8));
     }
-    if (bit) bits[static_cast<size_t>(i / 8)] |= static_cast<uint8_t>(1u << (i % 8));
-  }
-  std::memcpy(in.bytes_of(dst, 0), bits.data(), bits.size());
+    std::memcpy(it.bytes_of(dst, 0), bits.data(), bits.size());
+  });
 }
 
 void select(Type type, const Place& dst, const Place& bits, const Place& src0, const Place* src1,
@@ -97,31 +104,34 @@ void select(Type type, const Place& dst, const Place& bits, const Place& src0, c
   in.need_memory(bits, Memory::ub, "selMask");
   in.need_aligned(bits, block_bytes, "selMask");
   const int64_t used_lanes = (shape.repeats - 1) * shape.lanes + shape.lanes_in(shape.repeats - 1);
-  const uint8_t* flags =
-      in.read(bits, 0, ceil_div(shape.prefix ? used_lanes : shape.repeats * shape.lanes, 8));
+  in.read(bits, 0, ceil_div(shape.prefix ? used_lanes : shape.repeats * shape.lanes, 8));
   touch(in, first, shape, false);
   if (src1 != nullptr) touch(in, second, shape, false);
   check_overlap(in, d, first, shape);
   if (src1 != nullptr) check_overlap(in, d, second, shape);
   touch(in, d, shape, true);
-  alignas(64) uint8_t ones[repeat_bytes] = {};
-  alignas(64) uint8_t zeros[repeat_bytes] = {};
-  if (scalar != nullptr) {
-    for (int64_t i = 0; i < repeat_bytes; i += size) {
-      std::memcpy(zeros + i, scalar, static_cast<size_t>(size));
-    }
+  std::array<uint8_t, repeat_bytes> scalars{};
+  for (int64_t i = 0; scalar != nullptr && i < repeat_bytes; i += size) {
+    std::memcpy(scalars.data() + i, scalar, static_cast<size_t>(size));
   }
-  for (int64_t r = 0; r < shape.repeats; ++r) {
-    gather(in, first, shape, r, ones);
-    if (src1 != nullptr) gather(in, second, shape, r, zeros);
-    for (int64_t lane = 0; lane < shape.lanes; ++lane) {
-      const int64_t bit = r * shape.lanes + lane;
-      if (shape.prefix && lane >= shape.lanes_in(r)) break;
-      if (((flags[bit / 8] >> (bit % 8)) & 1u) != 0) continue;
-      std::memcpy(ones + lane * size, zeros + lane * size, static_cast<size_t>(size));
+  const bool two = src1 != nullptr;
+  in.run([=](const Instruction& it) {
+    alignas(64) uint8_t ones[repeat_bytes] = {};
+    alignas(64) uint8_t zeros[repeat_bytes];
+    std::memcpy(zeros, scalars.data(), sizeof zeros);
+    const uint8_t* flags = it.bytes_of(bits, 0);
+    for (int64_t r = 0; r < shape.repeats; ++r) {
+      gather(it, first, shape, r, ones);
+      if (two) gather(it, second, shape, r, zeros);
+      for (int64_t lane = 0; lane < shape.lanes; ++lane) {
+        const int64_t bit = r * shape.lanes + lane;
+        if (shape.prefix && lane >= shape.lanes_in(r)) break;
+        if (((flags[bit / 8] >> (bit % 8)) & 1u) != 0) continue;
+        std::memcpy(ones + lane * size, zeros + lane * size, static_cast<size_t>(size));
+      }
+      scatter(it, d, shape, r, ones);
     }
-    scatter(in, d, shape, r, ones);
-  }
+  });
 }
 
 }  // namespace emulator

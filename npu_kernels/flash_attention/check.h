@@ -100,6 +100,9 @@ inline void check_numbers(const NpuProblem& p) {
   if (!(std::isfinite(p.softcap) && p.softcap >= 0.0f)) {
     refuse("softcap", std::to_string(p.softcap) + " must be positive, or 0 for none");
   }
+  if (p.softcap > 0.0f && !std::isfinite(2.0f * p.scale / p.softcap)) {
+    refuse("softcap", "is too small for scale " + std::to_string(p.scale), NPU_UNSUPPORTED);
+  }
   check_keep_prob(p.keep_prob);
   if ((p.dropout.data == nullptr) != (p.keep_prob == 1.0f)) {
     refuse("dropout", p.dropout.data == nullptr ? "null pointer, while keep_prob is below 1"

@@ -11,15 +11,16 @@ template <typename T>
 class DeltaCore {
  public:
   // Two cores share a group's tasks, each its half of the queries.
-  __aicore__ inline void init(const GradientAddresses& addresses, const GradientTiling& tiling) {
+  __aicore__ inline void init(GM_ADDR out, GM_ADDR dout, GM_ADDR dlse, GM_ADDR delta,
+                              GM_ADDR tables, const GradientTiling& tiling) {
     tiling_ = &tiling;
     const Tiling& t = tiling.problem;
     first_row_ = GetBlockIdx() % vector_cores * half_q;
     pitch_ = round_up(t.head_dim_v, fractal);
-    tasks_.init(addresses.problem.tables, t, GetBlockIdx() / vector_cores);
-    out_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.problem.out));
-    dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.dout));
-    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.delta));
+    tasks_.init(tables, t, GetBlockIdx() / vector_cores);
+    out_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(out));
+    dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(dout));
+    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(delta));
     pipe_.InitBuffer(out_rows_, slots, u32(slab * pitch_ * value_bytes));
     pipe_.InitBuffer(dout_rows_, slots, u32(slab * pitch_ * value_bytes));
     pipe_.InitBuffer(product_, u32(slab * pitch_ * float_bytes));
@@ -27,7 +28,7 @@ class DeltaCore {
     pipe_.InitBuffer(folded_, u32(slab * block_k * float_bytes));
     pipe_.InitBuffer(deltas_, slots, u32(half_q * float_bytes));
     if (tiling.has_dlse) {
-      dlse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.dlse));
+      dlse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(dlse));
       pipe_.InitBuffer(dlse_row_, slots, u32(half_q * float_bytes));
     }
     scratch_.init(pipe_, u32(slab));

@@ -5,7 +5,7 @@
 // four, so that a row's 128 words lie in up to 33 planes; Gather puts them in order.
 #pragma once
 
-#include "dropout_problem.h"
+#include "philox.h"
 
 namespace flash {
 

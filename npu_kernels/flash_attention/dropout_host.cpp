@@ -1,7 +1,7 @@
-// The keep bits' entry in the emulator's library: checks, tiling, launch.
+// The keep bits as abi.h asks for them, on the emulator or on a device: checks, tiling, launch.
 #include "check.h"
 #include "dropout_problem.h"
-#include "emulated.h"
+#include "launcher.h"
 
 extern "C" void dropout_mask(GM_ADDR bits, GM_ADDR tables, flash::MaskTiling tiling);
 
@@ -125,10 +125,11 @@ void run(NpuDropoutMask& m) {
   if (layout.tasks == 0) return;  // no pairs, no work
   const MaskTiling tiling = tiling_of(m, layout);
   const std::vector<uint8_t> tables = tables_of(layout);
-  const Memory memory{{range_from("tables", tables.data(), static_cast<int64_t>(tables.size()))},
+  const Memory memory{{},
                       {bits},
-                      workspace_range(m.launch, 0)};
-  Launches(m.launch).run(emulator::KernelType::aiv_only, tiling.cores, memory, [&] {
+                      workspace_range(m.launch, 0),
+                      {range_from("tables", tables.data(), static_cast<int64_t>(tables.size()))}};
+  Launches(m.launch).run(Launches::vector_only, tiling.cores, memory, [&] {
     dropout_mask(static_cast<uint8_t*>(m.bits), const_cast<uint8_t*>(tables.data()), tiling);
   });
 }

@@ -2,9 +2,17 @@
 // by host and device.
 #pragma once
 
-#include "philox.h"
+#include "sizes.h"
 
 namespace flash {
+
+constexpr int64_t philox_planes = block_k / 4 + 1;  // counters of a row of a tile, at most
+constexpr int64_t philox_lanes = philox_planes * half_q;
+
+struct PhiloxSeed {
+  uint32_t key[2];      // low word first
+  uint32_t counter[3];  // words 1, 2, 3, the same for all counters
+};
 
 // One sequence of the batch. The kernel reads these from GM.
 struct MaskSequence {

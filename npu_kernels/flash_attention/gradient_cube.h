@@ -14,14 +14,15 @@ namespace flash {
 template <typename T, Pass pass>
 class GradientCube {
  public:
-  __aicore__ inline void init(const GradientAddresses& addresses, const GradientTiling& tiling) {
+  __aicore__ inline void init(const Addresses& problem, const GradientAddresses& addresses,
+                              const GradientTiling& tiling) {
     tiling_ = &tiling;
     const Tiling& t = tiling.problem;
-    tables_ = addresses.problem.tables;
-    workspace_.init(addresses.problem.workspace, GetBlockIdx(), t.head_dim, t.head_dim_v);
-    q_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.problem.q));
-    k_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.problem.k));
-    v_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.problem.v));
+    tables_ = problem.tables;
+    workspace_.init(problem.workspace, GetBlockIdx(), t.head_dim, t.head_dim_v);
+    q_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(problem.q));
+    k_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(problem.k));
+    v_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(problem.v));
     dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.dout));
     constexpr int64_t of_queries = pass == Pass::keys ? slots : 1;
     constexpr int64_t of_keys = pass == Pass::keys ? 1 : slots;

@@ -17,14 +17,15 @@ namespace flash {
 template <typename T, Pass pass>
 class GradientVector {
  public:
-  __aicore__ inline void init(const GradientAddresses& addresses, const GradientTiling& tiling) {
+  __aicore__ inline void init(const Addresses& problem, const GradientAddresses& addresses,
+                              const GradientTiling& tiling) {
     tiling_ = &tiling;
     const Tiling& t = tiling.problem;
-    tables_ = addresses.problem.tables;
+    tables_ = problem.tables;
     group_ = GetBlockIdx() / vector_cores;
     first_row_ = GetSubBlockIdx() * half_q;
-    workspace_.init(addresses.problem.workspace, group_, t.head_dim, t.head_dim_v);
-    lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.problem.lse));
+    workspace_.init(problem.workspace, group_, t.head_dim, t.head_dim_v);
+    lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(problem.lse));
     delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.delta));
     first_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.first));
     if (pass == Pass::keys) second_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.second));
@@ -40,8 +41,8 @@ class GradientVector {
       pipe_.InitBuffer(dx_, slots, tile * u32(float_bytes));
     }
     scratch_.init(pipe_, u32(gradient_slab));
-    scores_.init(pipe_, addresses.problem, t, gradient_slab, first_row_);
-    bits_.init(pipe_, addresses.problem, t, first_row_);
+    scores_.init(pipe_, problem, t, gradient_slab, first_row_);
+    bits_.init(pipe_, problem, t, first_row_);
   }
 
   // Two steps deep: the next tile comes before the results of a task, whose last sums the cube
@@ -50,7 +51,7 @@ class GradientVector {
     typename Walk<pass>::Tasks tasks;
     tasks.init(tables_, tiling_->problem, group_);
     for (typename Walk<pass>::Task task; tasks.next(task);) {
-      if (is_empty(task)) write_zeros(first_tile(task));
+      if (is_empty(task)) write_zeros(first_tile(task), owned_head(task));
     }
     typename Walk<pass>::Steps steps;
     steps.init(tables_, tiling_->problem, group_);
@@ -185,40 +186,41 @@ class GradientVector {
   __aicore__ inline void write_results(const Step& step) {
     CrossCoreWaitFlag(sums_ready);
     const uint32_t slot = step.task_slot();
-    results_.write(first_, first_block(step.tile), workspace_.first_sum[slot], first_row_,
+    const int64_t head = head_k_of(tiling_->problem, step.tile);
+    results_.write(first_, first_block(step.tile, head), workspace_.first_sum[slot], first_row_,
                    products_, dscores_);
     if (pass == Pass::keys) {
-      results_.write(second_, second_block(step.tile), workspace_.second_sum[slot], first_row_,
-                     products_, dscores_);
+      results_.write(second_, second_block(step.tile, head), workspace_.second_sum[slot],
+                     first_row_, products_, dscores_);
     }
   }
-  __aicore__ inline void write_zeros(const Tile& tile) {
-    results_.write_zeros(first_, first_block(tile), dscores_);
-    if (pass == Pass::keys) results_.write_zeros(second_, second_block(tile), dscores_);
+  __aicore__ inline void write_zeros(const Tile& tile, int64_t head) {
+    results_.write_zeros(first_, first_block(tile, head), dscores_);
+    if (pass == Pass::keys) results_.write_zeros(second_, second_block(tile, head), dscores_);
   }
 
-  // dk or dq, of the owner of this tile.
-  __aicore__ inline GradientBlock first_block(const Tile& tile) const {
+  // dk or dq, of the owner of this tile. head: of its keys.
+  __aicore__ inline GradientBlock first_block(const Tile& tile, int64_t head) const {
     const Tiling& t = tiling_->problem;
-    if (pass == Pass::keys) return key_block(tiling_->dk, tile, t.head_dim, t.scale);
+    if (pass == Pass::keys) return key_block(tiling_->dk, tile, head, t.head_dim, t.scale);
     return GradientBlock{static_cast<uint64_t>(query_at(tiling_->dq, tile, first_row_)),
                          half_rows(tile.rows, first_row_), t.head_dim, tiling_->dq.seqlen, t.scale};
   }
   // dv.
-  __aicore__ inline GradientBlock second_block(const Tile& tile) const {
+  __aicore__ inline GradientBlock second_block(const Tile& tile, int64_t head) const {
     const Tiling& t = tiling_->problem;
-    return key_block(tiling_->dv, tile, t.head_dim_v, 1.0f / t.keep_prob);
+    return key_block(tiling_->dv, tile, head, t.head_dim_v, 1.0f / t.keep_prob);
   }
-  __aicore__ inline GradientBlock key_block(const Strides& strides, const Tile& tile,
+  __aicore__ inline GradientBlock key_block(const Strides& strides, const Tile& tile, int64_t head,
                                             int64_t columns, float factor) const {
-    const int64_t at = key_at(strides, tile, head_k_of(tiling_->problem, tile));
+    const int64_t at = key_at(strides, tile, head);
     return GradientBlock{static_cast<uint64_t>(at + first_row_ * strides.seqlen),
                          half_rows(tile.keys, first_row_), columns, strides.seqlen, factor};
   }
   __aicore__ inline Tile first_tile(const Task& task) const { return tile_of(task, 0); }
-  __aicore__ inline Tile first_tile(const KeyTask& task) const {
-    return tile_of(task, task.head * (tiling_->problem.heads_q / tiling_->problem.heads_k), 0);
-  }
+  __aicore__ inline Tile first_tile(const KeyTask& task) const { return tile_of(task, 0, 0); }
+  __aicore__ inline int64_t owned_head(const Task&) const { return 0; }  // it owns no keys
+  __aicore__ inline int64_t owned_head(const KeyTask& task) const { return task.head; }
 
   __aicore__ inline bool writes_dx() const { return pass == Pass::queries && tiling_->has_dbias; }
   __aicore__ inline uint64_t place_of(int64_t row) const {

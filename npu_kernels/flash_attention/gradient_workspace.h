@@ -6,15 +6,13 @@
 
 namespace flash {
 
-// The arguments of the backward's kernels in GM; null where the problem has none.
+// The arguments of a pass in GM, beside those that it shares with the forward.
 struct GradientAddresses {
-  Addresses problem;  // with out and lse, and the tables and workspace of this kernel
   GM_ADDR dout;
-  GM_ADDR dlse;
-  GM_ADDR delta;
-  GM_ADDR first;   // dk or dq
-  GM_ADDR second;  // dv or nothing
-  GM_ADDR dx;      // where dbias is asked for: (block_q, block_k) fp32 by tiles
+  GM_ADDR delta;   // like lse
+  GM_ADDR first;   // dk, or dq
+  GM_ADDR second;  // dv, or null
+  GM_ADDR dx;      // where dbias is asked for: (block_q, block_k) fp32 by tiles; else null
 };
 
 // A copy of neighbouring fp32 values, such as statistics of rows.

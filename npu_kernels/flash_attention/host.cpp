@@ -1,6 +1,5 @@
-// The forward's entry in the emulator's library: checks, tiling, launch.
-#include "emulated.h"
-#include "kernel_operator.h"
+// The forward as abi.h asks it, on the emulator or on a device: checks, tiling, launch.
+#include "launcher.h"
 #include "split.h"
 #include "tables.h"
 #include "tiling_of.h"
@@ -31,7 +30,7 @@ int64_t workspace_bytes(const NpuForward& f) {
 
 Memory memory_of(const NpuForward& f) {
   const NpuProblem& p = f.problem;
-  Memory memory{problem_ranges(p), {}, {}};
+  Memory memory{problem_ranges(p), {}, {}, {}};
   memory.outputs.push_back(written_rows_range("out", f.out, rows_of_queries(p, p.head_dim_v)));
   memory.outputs.push_back(statistics_range("lse", f.lse, p));
   memory.outputs.push_back(statistics_range("softmax_max", f.softmax_max, p));
@@ -49,10 +48,10 @@ void run(NpuForward& f, Memory memory) {
   split_work(tiling, query_costs(tiling, sequences), p.heads_q, f.launch.groups);
 
   const std::vector<uint8_t> tables = tables_of(sequences);
-  memory.inputs.push_back(range_from("tables", tables.data(), static_cast<int64_t>(tables.size())));
+  memory.tables.push_back(range_from("tables", tables.data(), static_cast<int64_t>(tables.size())));
   const auto gm = [](const void* data) { return static_cast<uint8_t*>(const_cast<void*>(data)); };
   const auto kernel = p.format == NPU_FP16 ? flash_forward_fp16 : flash_forward_bf16;
-  Launches(f.launch).run(emulator::KernelType::mix_aic_1_2, tiling.groups, memory, [&] {
+  Launches(f.launch).run(Launches::mixed, tiling.groups, memory, [&] {
     kernel(gm(p.q.data), gm(p.k.data), gm(p.v.data), gm(p.bias.data), gm(p.slopes), gm(p.sink),
            gm(p.keep.data), gm(p.dropout.data), gm(f.out.data), gm(f.lse), gm(f.softmax_max),
            gm(f.softmax_sum), gm(tables.data()), gm(f.launch.workspace), tiling);

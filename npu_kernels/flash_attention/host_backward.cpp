@@ -1,7 +1,7 @@
-// The backward's entry in the emulator's library: checks, tiling, one launch after the other.
-#include "emulated.h"
+// The backward as abi.h asks it, on the emulator or on a device: checks, tiling, one launch after
+// the other.
 #include "gradient_plan.h"
-#include "kernel_operator.h"
+#include "launcher.h"
 #include "tables.h"
 
 namespace flash {
@@ -30,9 +30,6 @@ extern "C" flash::SinkKernel flash_backward_sink;
 
 namespace flash {
 namespace {
-
-constexpr auto mixed = emulator::KernelType::mix_aic_1_2;
-constexpr auto vector_only = emulator::KernelType::aiv_only;
 
 uint8_t* gm(const void* data) {
   return static_cast<uint8_t*>(const_cast<void*>(data));
@@ -64,9 +61,9 @@ class Backward {
   void compute_rows() {
     const auto kernel = is_fp16_ ? flash_backward_rows_fp16 : flash_backward_rows_bf16;
     const GradientTiling tiling = split(query_costs(tiling_.problem, sequences_), p_.heads_q);
-    Memory memory{{tensors_.out, tensors_.dout, tables_range_}, {tensors_.delta}, {}};
+    Memory memory{{tensors_.out, tensors_.dout}, {tensors_.delta}, {}, {tables_range_}};
     if (asked_.dlse != nullptr) memory.inputs.push_back(tensors_.dlse);
-    launches_.run(vector_only, vector_cores * tiling.problem.groups, memory, [&] {
+    launches_.run(Launches::vector_only, vector_cores * tiling.problem.groups, memory, [&] {
       kernel(gm(asked_.out.data), gm(asked_.dout.data), gm(asked_.dlse), gm(tensors_.delta.begin),
              gm(tables_.data()), tiling);
     });
@@ -90,17 +87,18 @@ class Backward {
     const PairSizes& size = tiling_.dbias;
     const int64_t parts =
         size.batch * size.heads * ceil_div(size.queries, half_q) * ceil_div(size.keys, block_k);
-    const Memory memory{{tensors_.dx, tables_range_}, {tensors_.dbias}, {}};
-    launches_.run(vector_only, min_of(parts, vector_cores * asked_.launch.groups), memory, [&] {
-      flash_backward_bias(gm(tensors_.dx.begin), gm(asked_.dbias), gm(tables_.data()), tiling_);
-    });
+    const Memory memory{{tensors_.dx}, {tensors_.dbias}, {}, {tables_range_}};
+    launches_.run(
+        Launches::vector_only, min_of(parts, vector_cores * asked_.launch.groups), memory, [&] {
+          flash_backward_bias(gm(tensors_.dx.begin), gm(asked_.dbias), gm(tables_.data()), tiling_);
+        });
   }
 
   void add_up_sink() {
-    Memory memory{{tensors_.lse, tensors_.delta}, {tensors_.dsink}, {}};
+    Memory memory{{tensors_.lse, tensors_.delta}, {tensors_.dsink}, {}, {}};
     memory.inputs.push_back(range_from("sink", p_.sink, p_.heads_q * float_bytes));
-    launches_.run(vector_only, min_of(p_.heads_q, vector_cores * asked_.launch.groups), memory,
-                  [&] {
+    launches_.run(Launches::vector_only, min_of(p_.heads_q, vector_cores * asked_.launch.groups),
+                  memory, [&] {
                     flash_backward_sink(gm(p_.sink), gm(asked_.lse), gm(tensors_.delta.begin),
                                         gm(asked_.dsink), tiling_);
                   });
@@ -108,11 +106,11 @@ class Backward {
 
   void run_pass(PassKernel* kernel, const GradientTiling& tiling, std::vector<Range> outputs,
                 const void* first, const void* second) {
-    Memory memory{tensors_.problem, std::move(outputs), tensors_.workspace};
-    for (const Range& one : {tensors_.dout, tensors_.lse, tensors_.delta, tables_range_}) {
+    Memory memory{tensors_.problem, std::move(outputs), tensors_.workspace, {tables_range_}};
+    for (const Range& one : {tensors_.dout, tensors_.lse, tensors_.delta}) {
       memory.inputs.push_back(one);
     }
-    launches_.run(mixed, tiling.problem.groups, memory, [&] {
+    launches_.run(Launches::mixed, tiling.problem.groups, memory, [&] {
       kernel(gm(p_.q.data), gm(p_.k.data), gm(p_.v.data), gm(p_.bias.data), gm(p_.slopes),
              gm(p_.keep.data), gm(p_.dropout.data), gm(asked_.dout.data), gm(asked_.lse),
              gm(tensors_.delta.begin), gm(first), gm(second), gm(tables_.data()),

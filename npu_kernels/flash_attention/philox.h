@@ -11,15 +11,13 @@
 // sum all fit int32. x xor y = (x or y) - (x and y), which fits as well.
 #pragma once
 
+#include "dropout_problem.h"
 #include "kernel_operator.h"
-#include "sizes.h"
 
 namespace flash {
 
 using namespace AscendC;
 
-constexpr int64_t philox_planes = block_k / 4 + 1;  // counters of a row of a tile, at most
-constexpr int64_t philox_lanes = philox_planes * half_q;
 constexpr int64_t philox_rounds = 10;
 constexpr int64_t repeat_lanes = 64;
 static_assert(philox_lanes % repeat_lanes == 0 && philox_lanes / repeat_lanes <= 255, "repeats");
@@ -41,11 +39,6 @@ constexpr Multiplier multiplier_1 = multiplier_of(0xCD9E8D57u);
 constexpr uint32_t key_step_0 = 0x9E3779B9u;
 constexpr uint32_t key_step_1 = 0xBB67AE85u;
 constexpr uint32_t sign_bit = 0x80000000u;
-
-struct PhiloxSeed {
-  uint32_t key[2];      // low word first
-  uint32_t counter[3];  // words 1, 2, 3, the same for all counters
-};
 
 class Philox {
  public:
@@ -153,39 +146,51 @@ class Philox {
 
   // lower = the lower word, a = the upper one. 17 instructions for each; b, c and upper are used.
   __aicore__ inline void multiply(const Product* products, int64_t count) const {
-    const auto each = [&](const auto& step) {
-      for (int64_t i = 0; i < count; ++i) step(products[i]);
+    for (int64_t step = 0; step < multiply_steps; ++step) {
+      for (int64_t i = 0; i < count; ++i) multiply_step(step, products[i]);
       PipeBarrier<PIPE_V>();
-    };
-    each([&](const Product& p) {
-      ShiftRight(p.a, p.factor, int32_t{16}, lanes);
-      and_constant(p.b, p.factor, lower_halves());
-    });
-    each([&](const Product& p) {
-      Muls(p.c, p.b, p.by.low, lanes);
-      Muls(p.lower, p.a, p.by.low, lanes);
-    });
-    each([&](const Product& p) {
-      and_constant(p.upper, p.c, lower_halves());
-      Muls(p.b, p.b, p.by.high, lanes);
-      Muls(p.a, p.a, p.by.high, lanes);
-    });
-    each([&](const Product& p) {
-      ShiftRight(p.c, p.c, int32_t{16}, lanes);
-      Add(p.b, p.b, p.lower, lanes);
-      Adds(p.a, p.a, p.by.half, lanes);
-    });
-    each([&](const Product& p) { Add(p.b, p.b, p.c, lanes); });
-    each([&](const Product& p) {
-      ShiftLeft(bits(p.lower), bits(p.b), uint32_t{16}, lanes);
-      Adds(p.c, p.b, int32_t{0x8000}, lanes);
-    });
-    each([&](const Product& p) {
-      Or(halves(p.lower), halves(p.lower), halves(p.upper), 2 * lanes);
-      ShiftRight(p.c, p.c, int32_t{16}, lanes);
-    });
-    each([&](const Product& p) { Add(p.a, p.a, p.c, lanes); });
-    each([&](const Product& p) { Add(p.a, p.a, p.factor, lanes); });
+    }
+  }
+
+  // A step reads what earlier ones wrote, hence the barriers; two products share them.
+  static constexpr int64_t multiply_steps = 9;
+  __aicore__ inline void multiply_step(int64_t step, const Product& p) const {
+    switch (step) {
+      case 0:  // the halves of the factor
+        ShiftRight(p.a, p.factor, int32_t{16}, lanes);
+        and_constant(p.b, p.factor, lower_halves());
+        break;
+      case 1:  // the products with the lower half of the multiplier
+        Muls(p.c, p.b, p.by.low, lanes);
+        Muls(p.lower, p.a, p.by.low, lanes);
+        break;
+      case 2:  // and with the upper one
+        and_constant(p.upper, p.c, lower_halves());
+        Muls(p.b, p.b, p.by.high, lanes);
+        Muls(p.a, p.a, p.by.high, lanes);
+        break;
+      case 3:  // what counts 2^16: both mixed products, and the carry of the lowest
+        ShiftRight(p.c, p.c, int32_t{16}, lanes);
+        Add(p.b, p.b, p.lower, lanes);
+        Adds(p.a, p.a, p.by.half, lanes);
+        break;
+      case 4:
+        Add(p.b, p.b, p.c, lanes);
+        break;
+      case 5:  // its lower half belongs to the lower word, the rest is the carry
+        ShiftLeft(bits(p.lower), bits(p.b), uint32_t{16}, lanes);
+        Adds(p.c, p.b, int32_t{0x8000}, lanes);
+        break;
+      case 6:
+        Or(halves(p.lower), halves(p.lower), halves(p.upper), 2 * lanes);
+        ShiftRight(p.c, p.c, int32_t{16}, lanes);
+        break;
+      case 7:
+        Add(p.a, p.a, p.c, lanes);
+        break;
+      default:
+        Add(p.a, p.a, p.factor, lanes);
+    }
   }
 
   // a = a xor other.

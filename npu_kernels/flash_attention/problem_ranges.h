@@ -65,10 +65,15 @@ inline Range written_rows_range(const char* name, const NpuTensor& t, const Rows
   return range;
 }
 
-// lse and what is like it. A tensor of written rows has been checked before: nothing overflows.
+// lse and what is like it.
 inline Range statistics_range(const char* name, const float* data, const NpuProblem& p) {
   const RowsShape shape = rows_of_queries(p, 1);
-  return range_from(name, data, shape.batch * shape.rows * shape.heads * float_bytes);
+  if (shape.is_empty()) return range_from(name, data, 0);
+  const int64_t heads = shape.batch * shape.heads;  // below 2^31
+  if (shape.rows > longest * longest / (heads * float_bytes)) {
+    refuse(name, "has more than 2^60 values", NPU_UNSUPPORTED);
+  }
+  return range_from(name, data, heads * shape.rows * float_bytes);
 }
 
 // --- Pairs: bias, bits ---

@@ -5,9 +5,11 @@
 
 namespace flash {
 
-constexpr float hidden_score = -3.4e38f;  // of a masked pair: exp(hidden_score - m) is 0
-constexpr float lowest_max = -1e37f;      // below any score, far above hidden_score
-constexpr float smallest_sum = 1e-30f;    // of a row that sees a key, l is about 1 or more
+// A masked pair has the lowest number of all, and m begins just above it: below any score, also one
+// with the lowest bf16 as its bias (-3.39e38), yet exp(hidden_score - m) is 0.
+constexpr float hidden_score = -3.40282347e38f;
+constexpr float lowest_max = -3.4e38f;
+constexpr float smallest_sum = 1e-30f;  // of a row that sees a key, l is about 1 or more
 constexpr float minus_infinity = -__builtin_inff();
 
 constexpr uint32_t lanes = 64;       // fp32 values of one repeat of an instruction

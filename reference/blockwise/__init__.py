@@ -20,11 +20,11 @@ from reference.blockwise.gradient import Rows, differentiate, prepare, sink_grad
 from reference.blockwise.scores import blocks
 from reference.blockwise.scratch import Scratch
 from reference.blockwise.strips import Group, serves, solve
-from reference.blockwise.turns import Turns
 from reference.contract import Contract
 from reference.formats import Array
 from reference.head import Head
 from reference.problem import Problem, Result
+from reference.turns import Turns
 
 BLOCK_Q, BLOCK_K = 256, 512
 

@@ -9,10 +9,10 @@ import numpy as np
 from reference.blockwise.arithmetic import Arithmetic
 from reference.blockwise.scores import blocks, decisions, hidden, is_plain, meet, modify, part
 from reference.blockwise.scratch import Scratch
-from reference.blockwise.turns import Turns
 from reference.formats import Array
 from reference.head import Head
 from reference.problem import Result
+from reference.turns import Turns
 
 
 @dataclass(frozen=True, eq=False)

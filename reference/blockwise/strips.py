@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 
 import numpy as np
 
@@ -16,10 +18,10 @@ from reference.blockwise.arithmetic import EXACT
 from reference.blockwise.forward import finish
 from reference.blockwise.scores import blocks, hidden, meet, part
 from reference.blockwise.scratch import Scratch
-from reference.blockwise.turns import Turns
 from reference.formats import Array
 from reference.head import Head
 from reference.result import Result
+from reference.turns import Turns
 
 LONGEST = 4096  # keys: a strip of 512 rows is 16 MiB
 EDGE = 128  # rows that are taken together where the mask hides something
@@ -56,7 +58,12 @@ class Group:
     """One key head, while tasks work on its query heads: made by the first, ended by the last."""
 
     def __init__(self, heads: list[Head], block_q: int, block_k: int) -> None:
-        strips = [(head, rows) for head in heads for rows in blocks(head.seqlen_q, block_q)]
+        # Under a causal mask the last rows see the most: begun first, they do not end alone.
+        strips = [
+            (head, rows)
+            for head in heads
+            for rows in reversed(list(blocks(head.seqlen_q, block_q)))
+        ]
         self.strips = list(enumerate(strips))
         self.blocks = list(blocks(heads[0].seqlen_k, block_k))
         self.turns = Turns()
@@ -158,14 +165,22 @@ def _forward(
 
 
 def _pieces(head: Head, rows: range, block: range) -> Iterator[tuple[range, range]]:
-    """The tile whole, if it is full; else fewer rows at a time, with the keys that they may see."""
-    if head.mask.tile(rows, block) == "full":
-        yield rows, block
-        return
-    for some in blocks(rows.stop, EDGE, rows.start):
-        keys = meet(block, head.mask.span(some))
-        if keys and head.mask.tile(some, keys) != "empty":
-            yield some, keys
+    """The keys that every row sees; of others fewer rows at a time, with those that they may see.
+
+    In steps of EDGE keys.
+    """
+    for kind, steps in groupby(
+        blocks(block.stop, EDGE, block.start), partial(head.mask.tile, rows)
+    ):
+        run = list(steps)
+        keys = range(run[0].start, run[-1].stop)
+        if kind == "full":
+            yield rows, keys
+        elif kind == "partial":
+            for some in blocks(rows.stop, EDGE, rows.start):
+                seen = meet(keys, head.mask.span(some))
+                if seen and head.mask.tile(some, seen) != "empty":
+                    yield some, seen
 
 
 def _differentiate(

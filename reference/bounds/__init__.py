@@ -10,10 +10,10 @@ import numpy as np
 
 from reference.bounds.backward import arrivals
 from reference.bounds.exact import exact_answer, part, row_blocks, row_maxima
-from reference.bounds.float32 import forward_sums as quick_sums
 from reference.bounds.forward import forward, forward_sums
 from reference.bounds.group import add_group
 from reference.bounds.roundoff import roundoffs
+from reference.bounds.strips import add_strips
 from reference.bounds.units import FLOAT64, units_of
 from reference.bounds.work import Work
 from reference.contract import Contract
@@ -55,8 +55,8 @@ def error_bound(
 ) -> Allowed:
     """Allowed error of out, lse and the gradients that the problem asks for.
 
-    Memory O(block_q block_k), apart from the answer. FP64 problems allow for the oracle's own
-    error too, which elsewhere is nothing beside the kernel's.
+    Memory O(block_q block_k), apart from the answer, and at most 25 MB more for each thread. FP64
+    problems allow for the oracle's own error too, which elsewhere is nothing beside the kernel's.
 
     Parameters
     ----------
@@ -128,11 +128,13 @@ def _combine(function: Callable[..., Any], one: Result, other: Result) -> Result
 
 def _fill(work: Work, threads: int | None) -> None:
     heads = list(work.problem.heads())
-    blocks = [(head, rows) for head in heads for rows in row_blocks(head, work.block_q)]
+    slow = [head for head in heads if work.units(head).dtype == np.float64]
+    blocks = [(head, rows) for head in slow for rows in row_blocks(head, work.block_q)]
     run(lambda task: _forward(work, *task), blocks, threads=threads)
+    groups = list(_groups(heads))
+    add_strips(work, groups, threads)
     if work.problem.dout is None:
         return
-    groups = list(_groups(heads))
     if len(groups) >= cores(threads) and work.problem.bias is None:
         run(lambda group: add_group(work, group, _in_turn), groups, threads=threads)
     else:
@@ -160,22 +162,10 @@ def _groups(heads: list[Head]) -> Iterator[list[Head]]:
 
 def _forward(work: Work, head: Head, rows: range) -> None:
     units = work.units(head)
-    m = part(work.maxima[head.at_lse], rows)[:, None]
-    if units.dtype == np.float32:
-        sums, m[...] = quick_sums(head, work.r, units, work.rows(head, rows), work.block_k)
-        at = work.rows(head, rows)
-    else:
-        m[...] = row_maxima(head, rows, work.block_k)
-        at = work.rows(head, rows)
-        sums = forward_sums(head, work.r, units, at, work.block_k)
-    found = forward(head, work.r, units, at, sums)
-    worst, sigma = work.worst, work.sigma
-    assert worst.out is not None and worst.lse is not None
-    assert sigma.out is not None and sigma.lse is not None
-    part(worst.out[head.at_q], rows)[...] = found.out
-    part(sigma.out[head.at_q], rows)[...] = found.out_sigma
-    part(worst.lse[head.at_lse], rows)[...] = found.lse[:, 0]
-    part(sigma.lse[head.at_lse], rows)[...] = found.lse_sigma[:, 0]
+    part(work.maxima[head.at_lse], rows)[:, None] = row_maxima(head, rows, work.block_k)
+    at = work.rows(head, rows)
+    sums = forward_sums(head, work.r, units, at, work.block_k)
+    work.write(head, rows, forward(head, work.r, units, at, sums))
 
 
 def _finish(work: Work, heads: list[Head]) -> None:

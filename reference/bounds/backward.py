@@ -135,13 +135,14 @@ def arrivals(
     if exact_statistics:
         out, lse = r.u_out * np.abs(at.out) + r.eta_out, r.u * np.abs(at.lse)
         out_sigma, lse_sigma = out / 3**0.5, lse / 3**0.5
-    dv, dout, unit = at.out.shape[1], np.abs(at.dout), units.gradient
-    each = dout * np.abs(at.out)
-    delta = (at.dout * at.out).sum(axis=1, keepdims=True)
+    dv, unit = at.out.shape[1], units.gradient
+    each = at.dout * at.out
+    delta, square = each.sum(axis=1, keepdims=True), _over_columns(each, each)
+    each = np.abs(each, out=each).sum(axis=1, keepdims=True)
     g = r.gamma(dv + 2)
-    error = (1 + g) * (dout * out).sum(axis=1, keepdims=True) + g * each.sum(axis=1, keepdims=True)
-    variance = ((dout * out_sigma) ** 2).sum(axis=1, keepdims=True)
-    variance += r.variance(dv) * ((each**2).sum(axis=1, keepdims=True) + delta**2 / 3)
+    error = (1 + g) * _over_columns(np.abs(at.dout), out) + g * each
+    spread = at.dout * out_sigma
+    variance = _over_columns(spread, spread) + r.variance(dv) * (square + delta**2 / 3)
     return Arrivals(
         delta=(delta - at.dlse) / unit,
         size=(np.abs(delta) + np.abs(at.dlse)) / unit,
@@ -151,6 +152,11 @@ def arrivals(
         lse=lse + 2 * r.u,
         lse_variance=lse_sigma**2,
     )
+
+
+def _over_columns(x: Array, y: Array) -> Array:
+    """The sum of the products of each row: (rows, 1)."""
+    return np.asarray(np.einsum("ij,ij->i", x, y)[:, None])
 
 
 def add_tile(block: Block, keys: range, rows: RowSums, into: KeySums) -> Gradients:

@@ -1,6 +1,6 @@
-"""The sums for out and lse in float32, for heads without softcap, bias, ALiBi and dropout.
+"""Weights and the errors of their exponents in float32.
 
-The formulas are those of `forward`. Whatever is constant in a row enters a
+It serves heads without softcap, bias, ALiBi and dropout. Whatever is constant in a row enters a
 product of matrices as one column more, so that a tile takes few passes over memory.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds.forward import Rows, Sums
+from reference.bounds.forward import Rows
 from reference.bounds.roundoff import Roundoffs
 from reference.bounds.scores import tiles
 from reference.bounds.scratch import Scratch
@@ -21,9 +21,41 @@ from reference.head import Head
 
 WEIGHT = 2.0**24  # weights are held times this, so that their squares do not underflow
 MARGIN = 1 + 1e-4  # for the roundings of float32
-NOISE = 2.0**-17  # of a row sum in float32
 ROUGH = 2.0**-12  # above it the rounding of weights hides what a bound on |m| adds
 UNDERFLOW = 2.0**-60  # smaller quanta are nothing beside the roundoff of the smallest weight
+COARSE = 2.0**-6  # of the variance of rounding P and dS: what row constants may add
+KEPT = 2**21  # elements of a strip that are kept between forward and backward, not made again
+EDGE = 128  # rows that a tile leaves out together where they see none of its keys
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tile, less the rows at its ends that see nothing of it.
+
+    Attributes
+    ----------
+    rows, keys : range
+    here : slice
+        The rows' place in their strip.
+    """
+
+    rows: range
+    keys: range
+    here: slice
+
+
+def pieces(head: Head, strip: range, block_k: int) -> list[Piece]:
+    """The tiles of a strip of rows."""
+    found = []
+    for keys in tiles(head, strip, block_k):
+        rows = strip
+        while head.mask.tile(rows[:EDGE], keys) == "empty":
+            rows = rows[EDGE:]
+        while head.mask.tile(rows[-EDGE:], keys) == "empty":
+            rows = rows[:-EDGE]
+        here = slice(rows.start - strip.start, rows.stop - strip.start)
+        found.append(Piece(rows, keys, here))
+    return found
 
 
 def with_column(matrix: Array, column: Array | float) -> Array:
@@ -34,24 +66,23 @@ def with_column(matrix: Array, column: Array | float) -> Array:
     return wide
 
 
-def visible_pairs(head: Head, rows: range, keys: range) -> Array | None:
-    """Which pairs of a tile are visible; None if every pair is."""
-    if head.mask.tile(rows, keys) == "full":
+def hidden_pairs(head: Head, rows: range, keys: range, scratch: Scratch) -> Array | None:
+    """Which pairs of a tile are hidden; None if none is."""
+    mask = head.mask
+    if mask.tile(rows, keys) == "full":
         return None
-    return head.mask.visible(rows, keys)
-
-
-def hide(x: Array, visible: Array | None) -> None:
-    """Make hidden scores -inf."""
-    if visible is not None:
-        x[~visible] = -np.inf
+    if mask.keep is not None or mask.prefix:
+        return ~mask.visible(rows, keys)
+    step = rows.start - keys.start  # all that a window's edges depend on
+    key = (step, len(rows), len(keys), mask.left, mask.right)
+    return scratch.recall(key, lambda: ~mask.visible(rows, keys))
 
 
 def over_keys(visible: Array | None, of_keys: Array) -> Array:
     """Sum over the visible keys, for each row; (1, n) if every pair is visible."""
     if visible is None:
-        return np.asarray(of_keys.sum(axis=0, keepdims=True, dtype=np.float64))
-    return np.asarray(visible.astype(np.float32) @ of_keys)
+        visible = np.ones((1, len(of_keys)), np.float32)
+    return np.asarray(visible @ of_keys)
 
 
 def steepest(largest: float) -> float:
@@ -65,120 +96,160 @@ class Exponents:
 
     Attributes
     ----------
-    s : gives the score
-    lse : what is subtracted from it, less log(WEIGHT)
-    error : with |k| and a column of ones gives the worst error, times a slope, plus a constant
+    q : (rows, head_dim)
+        Scaled.
+    s : gives the score, less lse, with a column of ones; and log(WEIGHT) more
+    lse : (rows, 1)
+        What is subtracted there.
+    slope : float
+    row : (rows, 1)
+    error : with |k| and a column of ones gives `slope` times the worst error, plus a constant;
+        of it `row` is what does not depend on the key
     variance : with k**2 and a column of ones gives the variance in units of `unit`, but for s**2
+    largest : (rows, 1)
+        Bound on the size of scores.
+    coarse : (rows, 1), or None
+        A bound on that variance, but for s**2; None where it matters beside rounding the weights.
     """
 
+    q: Array
     s: Array
     lse: Array
+    slope: float
+    row: Array
     error: Array
     variance: Array
+    largest: Array
+    coarse: Array | None
     unit: float
 
 
 def exponents(
-    r: Roundoffs,
-    units: Units,
-    q: Array,
-    lse: Array,
-    size: Array,
-    *,
-    slope: float,
-    more: Array,
-    more_variance: float,
+    r: Roundoffs, units: Units, q: Array, lse: Array, size: Array, *, slope: float, more: float
 ) -> Exponents:
-    """`slope` times the worst error plus `more`; the variance plus `more_variance`."""
+    """`slope` times the worst error plus `more`, and the variance.
+
+    `size` is the magnitude of what a kernel subtracts from scores.
+    """
     d = q.shape[1]
     unit = (r.variance(d) + (4 * r.u) ** 2) / 3
-    constant = (4 * r.u) ** 2 / 3 * size**2 + r.exp_ulps**2 / 3 + r.exp_rel**2 + more_variance
+    shifted = (lse - math.log(WEIGHT)).astype(np.float32)
+    row = slope * (4 * r.u * size + r.exp) + more
+    variance = with_column(r.variance(d) / unit * q**2, constant(r, size) / unit)
+    largest = norms(q) * units.k_row  # by Cauchy and Schwarz, here and next
+    coarse = norms(variance[:, :-1]) * units.k_fourth + variance[:, -1:]
+    is_small = unit * (coarse + largest**2).max(initial=0.0) <= COARSE * r.u_ds**2
     return Exponents(
-        s=q,
-        lse=(lse - math.log(WEIGHT)).astype(np.float32),
-        error=with_column(
-            slope * (r.gamma(d + 2) + 4 * r.u) * np.abs(q), slope * (4 * r.u * size + r.exp) + more
-        ),
-        variance=with_column(r.variance(d) / unit * q**2, constant / unit),
+        q=q,
+        s=with_column(q, -shifted),
+        lse=shifted,
+        slope=slope,
+        row=row,
+        error=with_column(slope * (r.gamma(d + 2) + 4 * r.u) * np.abs(q), row),
+        variance=variance,
+        largest=largest,
+        coarse=coarse if is_small else None,
         unit=unit,
     )
 
 
-def forward_sums(
-    head: Head, r: Roundoffs, units: Units, at: Rows, block_k: int
-) -> tuple[Sums, Array]:
-    """As forward.forward_sums, and the row maxima (rows, 1), which `at` need not have.
+def constant(r: Roundoffs, size: Array) -> Array:
+    """The part of an exponent's variance that is the same for all keys."""
+    return (4 * r.u) ** 2 / 3 * size**2 + (r.exp_ulps**2 / 3 + r.exp_rel**2)
 
-    Weights and errors are a little larger, never smaller.
+
+def norms(x: Array) -> Array:
+    """The Euclidean norm of each row: (rows, 1)."""
+    return np.asarray(np.sqrt(np.square(x).sum(axis=1, keepdims=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A piece's weights times WEIGHT, 0 where hidden, and the errors of their exponents.
+
+    Attributes
+    ----------
+    k, v : Scratch.keys
+    hidden : bool (rows, keys), or None where no pair is
+    p : (rows, keys)
+    error : (rows, keys)
+        As `Exponents.error` says.
+    variance : (rows, keys), or None where `Exponents.coarse` stands for it
     """
-    g, h = r.over_keys(head.seqlen_k), r.variance(r.chain(head.seqlen_k))
-    rounded = r.u_p + g
-    constant = rounded + (r.n_out - 1) * r.u_out
-    fixed = r.u_p**2 / 3 + h + (r.n_out - 1) * r.u_out**2 / 3
-    left = exponents(
-        r,
-        units,
-        units.scaled_q(head, at.rows),
-        at.lse,
-        _size(head, r, units, at, block_k),
-        slope=(1 + rounded) * steepest(units.error),
-        more=np.full_like(at.lse, constant),
-        more_variance=0.0,
-    )
-    fixed32 = np.float32(fixed / left.unit)
-    sums, n = Sums.zeros(at), len(at.rows)
-    sums.exponent += units.error
-    weight = np.zeros((n, 1))
-    seen, seen2 = np.zeros(at.out.shape), np.zeros(at.out.shape)
-    m = np.full((n, 1), -np.inf)
-    scratch = Scratch(head, n, min(block_k, head.seqlen_k))
-    worst32, variance32 = scratch.rows(n, at.out.shape[1] + 1, at.out.shape[1])
-    for keys in tiles(head, at.rows, block_k):
-        s, p, error, variance, *_ = scratch.pairs(n, keys)
-        k, v = scratch.keys(head, units, keys)
-        visible = visible_pairs(head, at.rows, keys)
-        np.matmul(left.s, k[0, :, :-1].T, out=s)
-        np.subtract(s, left.lse, out=p)
-        hide(p, visible)
-        np.maximum(m, p.max(axis=1, keepdims=True), out=m)
+
+    k: Array
+    v: Array
+    hidden: Array | None
+    p: Array
+    error: Array
+    variance: Array | None
+
+    def visible(self) -> Array | None:
+        """1 where a pair is visible, float32 (rows, keys); None where every pair is."""
+        return None if self.hidden is None else (~self.hidden).astype(np.float32)
+
+
+class Weights:
+    """The tiles of a strip of rows: kept if there is room, or else made again."""
+
+    def __init__(
+        self, head: Head, units: Units, left: Exponents, some: list[Piece], scratch: Scratch
+    ) -> None:
+        self.head, self.units, self.left, self.pieces = head, units, left, some
+        self.scratch = scratch
+        sizes = [len(piece.rows) * len(piece.keys) for piece in some]
+        self._keeps = sum(sizes) <= KEPT
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]) if self._keeps else [0] * len(some)
+        self._made = [False] * len(some)
+        self._size = sum(sizes) if self._keeps else max(sizes, default=0)
+
+    def tile(self, at: int) -> Tile:
+        """The tile of one piece; the next one may take its memory."""
+        piece, left = self.pieces[at], self.left
+        rows, keys = piece.rows, piece.keys
+        k, v = self.scratch.keys(self.head, self.units, keys)
+        hidden = hidden_pairs(self.head, rows, keys, self.scratch)
+        p, error = (self._take(name, at) for name in ("weights", "errors"))
+        variance = self._take("variances", at) if left.coarse is None else None
+        tile = Tile(k, v, hidden, p, error, variance)
+        if self._made[at]:
+            return tile
+        self._made[at] = self._keeps
+        np.matmul(left.s[piece.here], k[0].T, out=p)
+        if variance is not None:
+            self.spread(piece, k, p, variance)
         np.exp(p, out=p)
-        np.matmul(left.variance, k[2].T, out=variance)
+        if hidden is not None:
+            np.copyto(p, 0.0, where=hidden)
+        np.matmul(left.error[piece.here], k[1].T, out=error)
+        return tile
+
+    def spread(self, piece: Piece, k: Array, x: Array, variance: Array) -> None:
+        """Write the variance of exponents from `x`, the scores less lse."""
+        s = self.scratch.take("s", *x.shape)
+        np.add(x, self.left.lse[piece.here], out=s)
         np.multiply(s, s, out=s)
+        np.matmul(self.left.variance[piece.here], k[2].T, out=variance)
         variance += s
-        np.matmul(left.error, k[1].T, out=error)
-        error *= p
-        scratch.add(worst32, error, v[1])
-        weight += p.sum(axis=1, keepdims=True)
-        np.multiply(p, p, out=p)
-        sums.variance += np.einsum("ij,ij->i", p, variance)[:, None]
-        variance += fixed32
-        variance *= p
-        scratch.add(variance32, variance, v[2, :, :-1])
-        sums.keys += len(keys) if visible is None else visible.sum(axis=1, keepdims=True)
-        if r.eta_p > UNDERFLOW:
-            seen += over_keys(visible, v[1, :, :-1])
-            seen2 += over_keys(visible, v[2, :, :-1])
-    worst, weight = worst32.astype(np.float64) * (MARGIN / WEIGHT), weight / WEIGHT
-    m += left.lse
-    if head.sink is not None:
-        np.maximum(m, head.sink, out=m)
-    shrink = np.exp(m - at.lse)
-    sums.relative += np.maximum(worst[:, -1:] - constant * weight * (1 - NOISE), 0) / (1 + rounded)
-    sums.variance *= MARGIN * left.unit / WEIGHT**2
-    sums.out += worst[:, :-1] + shrink * (r.eta_p + r.eta_exp) * seen
-    sums.out_variance += MARGIN * left.unit / WEIGHT**2 * variance32.astype(np.float64)
-    sums.out_variance += shrink**2 * (r.eta_p**2 / 3 + r.eta_exp**2) * seen2
-    return sums, m
+
+    def _take(self, name: str, at: int) -> Array:
+        piece, start = self.pieces[at], int(self._starts[at])
+        n = len(piece.rows) * len(piece.keys)
+        memory = self.scratch.take(name, self._size)
+        return memory[start : start + n].reshape(len(piece.rows), len(piece.keys))
 
 
-def _size(head: Head, r: Roundoffs, units: Units, at: Rows, block_k: int) -> Array:
+def size_of_maximum(
+    head: Head, r: Roundoffs, units: Units, at: Rows, some: list[Piece], scratch: Scratch
+) -> Array:
     """|m| of some rows; in low precision a bound, from lse - log(terms) <= m <= lse."""
     if r.u_p > ROUGH:
         return np.maximum(np.abs(at.lse), np.abs(at.lse - math.log(head.seqlen_k + 1)))
     m = np.full_like(at.lse, -np.inf if head.sink is None else head.sink)
     q = units.scaled_q(head, at.rows)
-    for keys in tiles(head, at.rows, block_k):
-        s = q @ units.scaled_k(head, keys).T
-        hide(s, visible_pairs(head, at.rows, keys))
-        np.maximum(m, s.max(axis=1, keepdims=True), out=m)
+    for piece in some:
+        s = q[piece.here] @ units.scaled_k(head, piece.keys).T
+        if (hidden := hidden_pairs(head, piece.rows, piece.keys, scratch)) is not None:
+            np.copyto(s, -np.inf, where=hidden)
+        np.maximum(m[piece.here], s.max(axis=1, keepdims=True), out=m[piece.here])
     return np.where(np.isfinite(m), np.abs(m), 0.0)

@@ -1,7 +1,4 @@
-"""The sums for gradients in float32, for heads without softcap, bias, ALiBi and dropout.
-
-The formulas are those of `backward`; row constants enter products as in `float32`.
-"""
+"""The sums for gradients in float32; the formulas are those of `backward`."""
 
 from __future__ import annotations
 
@@ -9,167 +6,213 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds.backward import Block, KeySums, RowSums
-from reference.bounds.exact import part
+from reference.bounds.backward import Block, RowSums
 from reference.bounds.float32 import (
     MARGIN,
     UNDERFLOW,
     WEIGHT,
-    Exponents,
-    exponents,
-    hide,
+    Tile,
+    Weights,
+    constant,
+    norms,
     over_keys,
     steepest,
-    visible_pairs,
     with_column,
 )
-from reference.bounds.roundoff import Roundoffs
 from reference.bounds.scratch import Scratch
-from reference.bounds.units import Units
 from reference.formats import Array
-
-COARSE = 2.0**-6  # of the variance of rounding dS: what row constants may add
-
-
-def _over_rows(visible: Array | None, of_rows: Array) -> Array:
-    return over_keys(None if visible is None else visible.T, of_rows)
 
 
 @dataclass(frozen=True, eq=False)
+class Share:
+    """What a piece adds to dk, its variance, dv and its variance, each (keys, dimension).
+
+    Attributes
+    ----------
+    products : float32
+    units : of the products
+    underflow : what underflow adds, (keys, dimension) or (1, dimension); empty where it is nothing
+    """
+
+    products: tuple[Array, ...]
+    units: tuple[float, ...]
+    underflow: tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Variances:
+    """Variances of each row, (rows, 1), in units of `Exponents.unit`.
+
+    Attributes
+    ----------
+    exponent : of exponents and of what is rounded in dS and dq, above what a tile knows
+    inner : of dP - D but for D, or None where a tile knows it
+    more : by which lse and the longer chain of dk and dv exceed `exponent`
+    delta : of D
+    """
+
+    exponent: Array
+    inner: Array | None
+    more: Array
+    delta: Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Prepared:
-    """A block of rows as left factors, for backward.add_tile in float32."""
+    """A strip of rows as left factors, and its sums over keys.
+
+    Attributes
+    ----------
+    to_worst, to_variance : float
+        Units of the sums.
+    dp : gives dP - D
+    inner : gives its worst error
+    inner_variance : gives its variance, but for that of D
+    row : (rows, 1)
+        The error of exponents above what a tile knows.
+    longer : float32
+        What the sums for dq err more than those for dk and dv; may be negative.
+    rows : four of (rows, dimension)
+        Sizes and squares of q, sizes and squares of dout.
+    factors : four of (rows, dimension)
+        What weights and gradients are multiplied by, for dk, its variance, dv and its variance.
+    worst, variance, weighted : (rows, head_dim)
+        Sums over keys, for dq; of P k.
+    underflow : (2, rows, head_dim)
+        What underflow adds to the first two, in units of k.
+    """
 
     block: Block
-    left: Exponents
+    weights: Weights
+    to_worst: float
+    to_variance: float
     dp: Array
     inner: Array
     inner_variance: Array
-    coarse: tuple[Array, Array] | None
-    lse_variance: Array
-    d_variance: Array
-    less: float
-    q_size: Array
-    q_square: Array
-    dout_size: Array
-    dout_square: Array
+    row: Array
+    variances: Variances
+    longer: np.float32
+    rows: tuple[Array, ...]
+    factors: tuple[Array, ...]
+    worst: Array
+    variance: Array
+    weighted: Array
+    underflow: Array
 
-    def add_tiles(self, some: list[range], rows: RowSums, into: KeySums, scratch: Scratch) -> None:
-        """Add what some tiles do to dq, dk and dv."""
-        block, left, n = self.block, self.left, len(self.block.at.rows)
-        head, units, r = block.head, block.units, block.r
-        to_worst, to_variance = MARGIN / WEIGHT, MARGIN * left.unit / WEIGHT**2
-        gradient, dout = units.gradient, units.dout
-        d = self.q_size.shape[1]
-        weighted, worst, variance = scratch.rows(n, d, d, d)
-        for keys in some:
-            s, p, e, v2, g, t, w = scratch.pairs(n, keys)
-            k, v = scratch.keys(head, units, keys)
-            visible = visible_pairs(head, block.at.rows, keys)
+    def add(self, at: int, scratch: Scratch) -> Share:
+        """Add a piece to the sums over keys, and give its share of the sums over rows."""
+        here = self.weights.pieces[at].here
+        tile = self.weights.tile(at)
+        g = np.matmul(self.dp[here], tile.v[0].T, out=scratch.take("g", *tile.p.shape))
+        scratch.add(self.weighted[here], tile.p, tile.k[0, :, :-1])
+        dk, dv = self._add_worst(here, tile, g, scratch)
+        spread = self._add_fine if self.variances.inner is None else self._add_coarse
+        dk_variance, dv_variance = spread(here, tile, g, scratch)
+        units = self.block.units
+        unit = units.gradient / units.k
+        return Share(
+            (dk, dk_variance, dv, dv_variance),
+            (
+                self.to_worst * unit,
+                self.to_variance * unit**2,
+                self.to_worst * units.dout,
+                self.to_variance * units.dout**2,
+            ),
+            self._add_underflow(here, tile) if self.block.r.eta_p > UNDERFLOW else (),
+        )
 
-            np.matmul(left.s, k[0, :, :-1].T, out=s)
-            np.subtract(s, left.lse, out=p)
-            hide(p, visible)
-            np.exp(p, out=p)
-            if self.coarse is None:
-                np.matmul(left.variance, k[2].T, out=v2)
-                np.multiply(s, s, out=s)
-                v2 += s
-            rho = np.matmul(left.error, k[1].T, out=e)
-            np.matmul(self.dp, v[0].T, out=g)
-            inner = np.matmul(self.inner, v[1].T, out=s)
+    def row_sums(self, keys: Array) -> RowSums:
+        """The sums over keys when every piece is in them; `keys` says how many each row sees."""
+        unit = MARGIN / WEIGHT
+        variance = self.to_variance * self.variance.astype(np.float64)
+        if self.variances.inner is not None:
+            variance *= self.variances.exponent
+        return RowSums(
+            self.to_worst * self.worst.astype(np.float64) + self.underflow[0],
+            variance + self.underflow[1],
+            unit * self.weighted.astype(np.float64),
+            keys,
+            np.zeros_like(keys),
+        )
 
-            scratch.add(weighted, p, k[0, :, :-1])
-            rows.p[...] += p.sum(axis=1, keepdims=True) / WEIGHT
-
+    def _add_worst(
+        self, here: slice, tile: Tile, g: Array, scratch: Scratch
+    ) -> tuple[Array, Array]:
+        t, rho, inner = (scratch.take(name, *g.shape) for name in ("t", "rho", "inner"))
+        np.add(tile.error, self.row[here], out=rho)
+        np.matmul(self.inner[here], tile.v[1].T, out=inner)
+        np.abs(g, out=t)
+        t *= rho
+        inner += t
+        inner *= tile.p  # the worst error of dS, the rounding of its sums included
+        rho *= tile.p
+        dk = scratch.product("dk", inner.T, self.factors[0][here])
+        dv = scratch.product("dv", rho.T, self.factors[2][here])
+        if self.longer:
             np.abs(g, out=t)
-            inner += np.multiply(t, rho, out=w)
-            inner *= p  # the worst error of dS, the rounding of its sums included
-            rho *= p
-            scratch.add(part(into.dv, keys), rho.T, self.dout_size, to_worst * dout)
-            scratch.add(part(into.dk, keys), inner.T, self.q_size, to_worst * gradient / units.k)
-            if self.less:
-                t *= p
-                t *= np.float32(self.less)
-                inner -= t
-            scratch.add(worst, inner, k[1, :, :-1])
+            t *= tile.p
+            t *= self.longer
+            inner += t
+        scratch.add(self.worst[here], inner, tile.k[1, :, :-1])
+        return dk, dv
 
-            np.multiply(p, p, out=p)
-            np.multiply(g, g, out=g)
-            if self.coarse is None:
-                exponent, inner = v2, np.matmul(self.inner_variance, v[2].T, out=s)
-            else:
-                exponent, inner = self.coarse
-            np.multiply(g, exponent, out=w)
-            w += inner
-            w *= p
-            scratch.add(variance, w, k[2, :, :-1])
-            g *= self.lse_variance
-            g += self.d_variance
-            g *= p
-            g += w
-            unit = to_variance * (gradient / units.k) ** 2
-            scratch.add(part(into.dk_variance, keys), g.T, self.q_square, unit)
-            np.add(exponent, self.lse_variance, out=w)
-            w *= p
-            unit = to_variance * dout**2
-            scratch.add(part(into.dv_variance, keys), w.T, self.dout_square, unit)
-            if r.eta_p > UNDERFLOW:
-                self._add_underflow(visible, keys, k[1, :, :-1], k[2, :, :-1], rows, into)
+    def _add_coarse(
+        self, here: slice, tile: Tile, g: Array, scratch: Scratch
+    ) -> tuple[Array, Array]:
+        """With factors that are constant in a row taken out of the sums."""
+        x = self.variances
+        assert x.inner is not None
+        w, square = (scratch.take(name, *g.shape) for name in ("t", "inner"))
+        np.multiply(tile.p, tile.p, out=square)
+        np.multiply(g, g, out=g)
+        np.add(g, (x.inner / x.exponent)[here], out=w)
+        w *= square
+        scratch.add(self.variance[here], w, tile.k[2, :, :-1])
+        g += ((x.inner + x.delta) / (x.exponent + x.more))[here]
+        g *= square
+        dk = scratch.product("dk variance", g.T, self.factors[1][here])
+        return dk, scratch.product("dv variance", square.T, self.factors[3][here])
 
-        for total, part_of_it, unit in (
-            (rows.weighted, weighted, 1 / WEIGHT),
-            (rows.worst, worst, to_worst),
-            (rows.variance, variance, to_variance),
-        ):
-            total[...] += unit * part_of_it.astype(np.float64)
+    def _add_fine(self, here: slice, tile: Tile, g: Array, scratch: Scratch) -> tuple[Array, Array]:
+        x = self.variances
+        assert tile.variance is not None
+        names = ("t", "w", "rho", "inner")
+        square, w, exponent, inner = (scratch.take(name, *g.shape) for name in names)
+        np.multiply(tile.p, tile.p, out=square)
+        np.multiply(g, g, out=g)
+        np.add(tile.variance, x.exponent[here], out=exponent)
+        np.matmul(self.inner_variance[here], tile.v[2].T, out=inner)
+        inner += np.multiply(g, exponent, out=w)
+        inner *= square
+        scratch.add(self.variance[here], inner, tile.k[2, :, :-1])
+        g *= x.more[here]
+        g += x.delta[here]
+        g *= square
+        g += inner
+        dk = scratch.product("dk variance", g.T, self.factors[1][here])
+        exponent += x.more[here]
+        exponent *= square
+        return dk, scratch.product("dv variance", exponent.T, self.factors[3][here])
 
-    def _add_underflow(
-        self,
-        visible: Array | None,
-        keys: range,
-        k_size: Array,
-        k_square: Array,
-        rows: RowSums,
-        into: KeySums,
-    ) -> None:
+    def _add_underflow(self, here: slice, tile: Tile) -> tuple[Array, ...]:
         r, units = self.block.r, self.block.units
-        eta, unit = r.eta_ds / units.gradient, units.gradient / units.k
-        rows.worst[...] += eta * over_keys(visible, k_size)
-        rows.variance[...] += eta**2 / 3 * over_keys(visible, k_square)
-        part(into.dk, keys)[...] += unit * eta * _over_rows(visible, self.q_size)
-        part(into.dk_variance, keys)[...] += (
-            (unit * eta) ** 2 / 3 * _over_rows(visible, self.q_square)
+        eta, unit, visible = r.eta_ds / units.gradient, units.gradient / units.k, tile.visible()
+        self.underflow[0, here] += eta * over_keys(visible, tile.k[1, :, :-1])
+        self.underflow[1, here] += eta**2 / 3 * over_keys(visible, tile.k[2, :, :-1])
+        if visible is not None:
+            visible = visible.T
+        dk, dk_variance, dv, dv_variance = (over_keys(visible, x[here]) for x in self.rows)
+        return (
+            unit * eta * dk,
+            (unit * eta) ** 2 / 3 * dk_variance,
+            units.dout * (r.eta_p + r.eta_exp) * dv,
+            units.dout**2 * (r.eta_p**2 / 3 + r.eta_exp**2) * dv_variance,
         )
-        part(into.dv, keys)[...] += (
-            units.dout * (r.eta_p + r.eta_exp) * _over_rows(visible, self.dout_size)
-        )
-        part(into.dv_variance, keys)[...] += (
-            units.dout**2 * (r.eta_p**2 / 3 + r.eta_exp**2)
-        ) * _over_rows(visible, self.dout_square)
 
 
-def _coarse(
-    r: Roundoffs, units: Units, left: Exponents, inner_variance: Array
-) -> tuple[Array, Array] | None:
-    """Row constants above the variances of exponents and of dX, or None where these matter.
-
-    By Cauchy and Schwarz; in low precision the rounding of dS is far above either.
-    """
-    exponent, inner = (
-        np.sqrt(np.square(x[:, :-1]).sum(axis=1, keepdims=True))
-        for x in (left.variance, inner_variance)
-    )
-    s = np.sqrt(np.square(left.s).sum(axis=1, keepdims=True)) * units.k_row
-    exponent = exponent * units.k_fourth + s**2
-    if left.unit * exponent.max(initial=0.0) > COARSE * r.u_ds**2:
-        return None
-    constants = exponent + left.variance[:, -1:], inner * units.v_fourth + inner_variance[:, -1:]
-    return constants[0].astype(np.float32), constants[1].astype(np.float32)
-
-
-def prepare(block: Block) -> Prepared:
-    """The left factors of a block of rows."""
-    r, a, at, units = block.r, block.arrivals, block.at, block.units
+def prepare(block: Block, weights: Weights, scratch: Scratch) -> Prepared:
+    """The left factors of a strip of rows."""
+    r, a, at, units, left = block.r, block.arrivals, block.at, block.units, weights.left
     h, dv = r.chain(block.head.seqlen_k), block.dout.shape[1]
     for_q = r.u_ds + r.gamma(h + 4) + (r.n_out - 1) * r.u_out
     for_k = r.u_ds + r.gamma(block.terms + 4) + (r.n_out_kv - 1) * r.u_out
@@ -180,34 +223,61 @@ def prepare(block: Block) -> Prepared:
 
     largest = units.error + float(a.lse.max(initial=0.0))
     rho = (1 + r.u_ds) * steepest(largest)
-    left = exponents(
-        r,
-        units,
-        block.q,
-        at.lse,
-        np.maximum(np.abs(at.m), np.abs(at.lse)),
-        slope=rho,
-        more=rho * a.lse + (1 + r.u_ds) * 2 * r.u + max(for_q, for_k),
-        more_variance=q_variance + twice,
+    ratio = rho / left.slope  # worst errors are in units of it, as tiles are made by the forward
+    size = np.maximum(np.abs(at.m), np.abs(at.lse))
+    row = rho * (4 * r.u * size + r.exp + a.lse) + (1 + r.u_ds) * 2 * r.u + for_k
+    slope = (1 + r.u_ds) * (1 + np.expm1(largest)) / ratio
+    dout_size, dout_square = np.abs(block.dout), block.dout**2
+    q_size, q_square = np.abs(block.q), block.q**2
+
+    unit = left.unit
+    constants = (2 * r.u) ** 2 / 3 * a.size2 + twice * a.delta**2
+    inner_variance = with_column(r.variance(dv) / unit * dout_square, constants / unit)
+    variances = _variances(
+        block, weights, inner_variance, q_variance + twice, k_variance - q_variance
     )
-    slope = (1 + r.u_ds) * (1 + np.expm1(largest))
-    size, square = np.abs(block.dout), block.dout**2
-    row = (2 * r.u) ** 2 / 3 * a.size2 + twice * a.delta**2
-    inner_variance = with_column(r.variance(dv) / left.unit * square, row / left.unit)
+    sides = (q_size, q_square, dout_size, dout_square)
+    factors = sides
+    if variances.inner is not None:
+        of_row = variances.exponent + variances.more
+        factors = (q_size, q_square * of_row, dout_size, dout_square * of_row)
+    n, d = block.q.shape
     return Prepared(
         block=block,
-        left=left,
+        weights=weights,
+        to_worst=ratio * MARGIN / WEIGHT,
+        to_variance=MARGIN * unit / WEIGHT**2,
         dp=with_column(block.dout, -a.delta),
         inner=with_column(
-            slope * (r.gamma(dv + 2) + 2 * r.u) * size, slope * (2 * r.u * a.size + a.error)
+            slope * (r.gamma(dv + 2) + 2 * r.u) * dout_size, slope * (2 * r.u * a.size + a.error)
         ),
         inner_variance=inner_variance,
-        coarse=_coarse(r, units, left, inner_variance),
-        lse_variance=((a.lse_variance + k_variance - q_variance) / left.unit).astype(np.float32),
-        d_variance=(a.variance / left.unit).astype(np.float32),
-        less=max(for_k - for_q, 0.0),
-        q_size=np.abs(block.q),
-        q_square=block.q**2,
-        dout_size=size,
-        dout_square=square,
+        row=(row / ratio - left.row).astype(np.float32),
+        variances=variances,
+        longer=np.float32((for_q - for_k) / ratio),
+        rows=sides,
+        factors=factors,
+        worst=scratch.zeros("worst", n, d),
+        variance=scratch.zeros("variance", n, d),
+        weighted=scratch.zeros("weighted", n, d),
+        underflow=np.zeros((2, n, d)),
+    )
+
+
+def _variances(
+    block: Block, weights: Weights, inner_variance: Array, more: float, for_k: float
+) -> Variances:
+    r, a, left, unit = block.r, block.arrivals, weights.left, weights.left.unit
+    size = np.maximum(np.abs(block.at.m), np.abs(block.at.lse))
+    exponent = constant(r, size) / unit - left.variance[:, -1:] + more / unit
+    inner = None
+    if left.coarse is not None:
+        exponent = exponent + left.coarse + left.largest**2
+        inner = norms(inner_variance[:, :-1]) * block.units.v_fourth + inner_variance[:, -1:]
+        inner = inner.astype(np.float32)
+    return Variances(
+        exponent.astype(np.float32),
+        inner,
+        ((a.lse_variance + for_k) / unit).astype(np.float32),
+        (a.variance / unit).astype(np.float32),
     )

@@ -90,25 +90,32 @@ def forward(head: Head, r: Roundoffs, units: Units, at: Rows, sums: Sums) -> Err
 
     size = np.abs(at.out)
     whole = total + g
-    out = sums.out * units.v + whole * size
-    out = np.where(whole < 1, out / np.where(whole < 1, 1 - whole, 1), math.inf) + 3 * r.u * size
+    out = sums.out * units.v
+    out += whole * size
+    out /= np.where(whole < 1, 1 - whole, 1)
+    out[whole[:, 0] >= 1] = math.inf
+    out += 3 * r.u * size
     if not (whole < 0.5).all():
         out = np.fmin(out, _largest_change(head, r, g, sums.keys))
-    out = out * (1 + r.u_out) + r.u_out * size + r.n_out * r.eta_out + head.seqlen_k * r.eta
+    out *= 1 + r.u_out
+    out += r.u_out * size
+    out += r.n_out * r.eta_out + head.seqlen_k * r.eta
 
     row_sum = sums.variance + r.u_l**2 / 3 * sums.squares
     h = r.variance(r.chain(head.seqlen_k))
     relative = row_sum + h + 3 * r.u**2 + r.n_out * r.u_out**2 / 3
     variance = row_sum + h / 3 + r.exp_rel**2 + (2 * r.u) ** 2
     variance += (4 * r.u) ** 2 / 3 * (at.lse**2 + at.m**2)
-    return Errors(
-        out=np.where(dead, 0.0, out),
-        out_sigma=np.where(
-            dead, 0.0, np.sqrt(sums.out_variance * units.v**2 + relative * size**2) + r.eta_out
-        ),
-        lse=np.where(dead, 0.0, lse),
-        lse_sigma=np.where(dead, 0.0, np.sqrt(variance)),
-    )
+    out_sigma = sums.out_variance * units.v**2
+    size *= size
+    size *= relative
+    out_sigma += size
+    np.sqrt(out_sigma, out=out_sigma)
+    out_sigma += r.eta_out
+    errors = Errors(out=out, out_sigma=out_sigma, lse=lse, lse_sigma=np.sqrt(variance))
+    for error in vars(errors).values():
+        error[dead[:, 0]] = 0.0
+    return errors
 
 
 def forward_sums(head: Head, r: Roundoffs, units: Units, at: Rows, block_k: int) -> Sums:

@@ -9,33 +9,30 @@ import numpy as np
 
 from reference.bounds.backward import Block, Gradients, RowSums, add_tile, arrivals
 from reference.bounds.exact import add_to_bias, part, row_blocks
-from reference.bounds.float32_backward import prepare
 from reference.bounds.scores import tiles
-from reference.bounds.scratch import Scratch
 from reference.bounds.work import Work
 from reference.head import Head
 
 PARTS = 4  # in which the keys of a row block may be taken side by side; fixed, so that sums are
+FINISHED = 256  # keys that are finished together: few enough to stay near the processor
 
 Map = Callable[[Callable[[Any], Any], list[Any]], list[Any]]
 
 
 def add_group(work: Work, heads: list[Head], each: Map) -> None:
-    """Write the errors of dq, dk and dv of a group, and add those of dbias.
+    """Add the errors of a group's heads that float64 serves to dq, dk, dv and dbias, and finish it.
 
     `each` calls a function on every item of a list, side by side or not.
     """
     terms = sum(head.seqlen_q for head in heads)
-    free: list[Scratch] = []  # of tasks that are over
     for head in heads:
-        for rows in row_blocks(head, work.block_q):
-            _add_rows(work, head, rows, terms, each, free)
+        if work.units(head).dtype == np.float64:
+            for rows in row_blocks(head, work.block_q):
+                _add_rows(work, head, rows, terms, each)
     _finish_keys(work, heads[0], terms)
 
 
-def _add_rows(
-    work: Work, head: Head, rows: range, terms: int, each: Map, free: list[Scratch]
-) -> None:
+def _add_rows(work: Work, head: Head, rows: range, terms: int, each: Map) -> None:
     units, at, errors = work.units(head), work.rows(head, rows), work.errors(head, rows)
     block = Block(
         head=head,
@@ -48,15 +45,9 @@ def _add_rows(
         dout=units.scaled_dout(head, rows),
     )
     into = work.key_sums(head)
-    quick = prepare(block) if units.dtype == np.float32 else None
 
     def add(some: list[range]) -> RowSums:
         sums = RowSums.zeros(len(rows), head.q.shape[1])
-        if quick is not None:
-            scratch = free.pop() if free else Scratch(head, *work.largest_tile(head))
-            quick.add_tiles(some, sums, into, scratch)
-            free.append(scratch)
-            return sums
         for keys in some:
             g = add_tile(block, keys, sums, into)
             if work.worst.dbias is not None:
@@ -68,7 +59,7 @@ def _add_rows(
     sums = RowSums.zeros(len(rows), head.q.shape[1])
     for some in each(add, [seen[i : i + step] for i in range(0, len(seen), step)]):
         sums.add(some)
-    _finish_rows(work, block, sums)
+    finish_rows(work, block, sums)
 
 
 def _add_bias(work: Work, block: Block, keys: range, g: Gradients) -> None:
@@ -83,19 +74,29 @@ def _add_bias(work: Work, block: Block, keys: range, g: Gradients) -> None:
     add_to_bias(work.sigma.dbias, head, rows, keys, unit**2 * variance)
 
 
-def _finish_rows(work: Work, block: Block, sums: RowSums) -> None:
+def finish_rows(work: Work, block: Block, sums: RowSums) -> None:
+    """Write the errors of dq in some rows."""
     head, rows, a, r = block.head, block.at.rows, block.arrivals, work.r
     assert work.exact.dq is not None and work.worst.dq is not None and work.sigma.dq is not None
     scale, gradient = abs(head.scale), block.units.gradient
     unit = scale * gradient * block.units.k
     dq = np.abs(part(work.exact.dq[head.at_q], rows))
-    worst = unit * sums.worst * (1 + r.u_out + 2 * r.u) + (r.u_out + 2 * r.u) * dq
+    worst = part(work.worst.dq[head.at_q], rows)
+    sigma = part(work.sigma.dq[head.at_q], rows)
+    np.multiply(sums.worst, unit * (1 + r.u_out + 2 * r.u), out=worst)
+    worst += (r.u_out + 2 * r.u) * dq
     worst += r.n_out * r.eta_out + head.seqlen_k * r.eta * max(scale, 1.0)
-    variance = unit**2 * (sums.variance + a.variance * sums.weighted**2)
-    variance += dq**2 * (a.lse_variance + work.relative(r.chain(head.seqlen_k), r.n_out))
-    dead = sums.p == 0
-    part(work.worst.dq[head.at_q], rows)[...] = np.where(dead, 0.0, worst)
-    part(work.sigma.dq[head.at_q], rows)[...] = np.where(dead, 0.0, np.sqrt(variance) + r.eta_out)
+    np.multiply(sums.weighted, sums.weighted, out=sigma)
+    sigma *= a.variance
+    sigma += sums.variance
+    sigma *= unit**2
+    dq *= dq
+    dq *= a.lse_variance + work.relative(r.chain(head.seqlen_k), r.n_out)
+    sigma += dq
+    np.sqrt(sigma, out=sigma)
+    sigma += r.eta_out
+    dead = sums.p[:, 0] == 0
+    worst[dead], sigma[dead] = 0.0, 0.0
     if work.sigma.dbias is not None and work.bias_sums_keys:
         shared = a.variance * sums.p**2 + a.lse_variance * sums.dx**2
         add_to_bias(work.sigma.dbias, head, rows, range(1), gradient**2 * shared)
@@ -103,13 +104,21 @@ def _finish_rows(work: Work, block: Block, sums: RowSums) -> None:
 
 def _finish_keys(work: Work, head: Head, terms: int) -> None:
     r, scale = work.r, abs(head.scale)
+    starts = range(0, head.seqlen_k, FINISHED)
+    blocks_of_keys = [range(start, min(start + FINISHED, head.seqlen_k)) for start in starts]
     for name, rounding, factor in (
         ("dk", r.u_out + 2 * r.u, max(scale, 1.0)),
         ("dv", r.u_out, 1.0),
     ):
-        exact = np.abs(getattr(work.exact, name)[head.at_k])
-        worst, sigma = getattr(work.worst, name)[head.at_k], getattr(work.sigma, name)[head.at_k]
-        worst *= 1 + rounding
-        worst += rounding * exact + (r.n_out_kv * r.eta_out + terms * r.eta * factor)
-        sigma += exact**2 * work.relative(terms, r.n_out_kv)
-        sigma[...] = np.sqrt(sigma) + r.eta_out
+        for keys in blocks_of_keys:
+            exact = np.abs(part(getattr(work.exact, name)[head.at_k], keys))
+            worst, sigma = (
+                part(getattr(x, name)[head.at_k], keys) for x in (work.worst, work.sigma)
+            )
+            worst *= 1 + rounding
+            worst += rounding * exact + (r.n_out_kv * r.eta_out + terms * r.eta * factor)
+            exact *= exact
+            exact *= work.relative(terms, r.n_out_kv)
+            sigma += exact
+            np.sqrt(sigma, out=sigma)
+            sigma += r.eta_out

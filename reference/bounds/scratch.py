@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Hashable
+
 import numpy as np
 
 from reference.bounds.exact import part
@@ -9,57 +12,56 @@ from reference.bounds.units import Units
 from reference.formats import Array
 from reference.head import Head
 
+RECALLED = 8
+
 
 class Scratch:
-    """Arrays of one tile at a time, for one thread.
+    """Named arrays for one thread; the same name gives the same memory again."""
 
-    Parameters
-    ----------
-    head : Head
-        Gives head_dim and head_dim_v.
-    rows, keys : int
-        Largest tile.
-    """
+    def __init__(self) -> None:
+        self._memory: dict[str, Array] = {}
+        self._recalled: dict[Hashable, Array] = {}
 
-    def __init__(self, head: Head, rows: int, keys: int) -> None:
-        d, dv = head.k.shape[1], head.v.shape[1]
-        self._pairs = [np.empty(rows * keys, np.float32) for _ in range(7)]
-        self._k = np.ones((3, keys, d + 1), np.float32)
-        self._v = np.ones((3, keys, dv + 1), np.float32)
-        self._rows = np.empty((3, rows, max(d, dv + 1)), np.float32)
-        size = max(rows, keys) * (max(d, dv) + 1)
-        self._product, self._scaled = np.empty(size, np.float32), np.empty(size)
+    def take(self, name: str, *shape: int) -> Array:
+        """A contiguous float32 array of `shape`, with whatever was last left in it."""
+        size = math.prod(shape)
+        memory = self._memory.get(name)
+        if memory is None or memory.size < size:
+            memory = self._memory[name] = np.empty(size, np.float32)
+        return memory[:size].reshape(shape)
 
-    def pairs(self, rows: int, keys: range) -> list[Array]:
-        """Seven arrays of (rows, keys)."""
-        return [flat[: rows * len(keys)].reshape(rows, len(keys)) for flat in self._pairs]
+    def recall(self, key: Hashable, make: Callable[[], Array]) -> Array:
+        """What `make` gave for this key, if that was among the last few asked for."""
+        if key not in self._recalled:
+            latest = list(self._recalled.items())[1 - RECALLED :]
+            self._recalled = dict([*latest, (key, make())])
+        return self._recalled[key]
 
     def keys(self, head: Head, units: Units, keys: range) -> tuple[Array, Array]:
         """Scaled k and v of some keys and a column of ones, their sizes, their squares.
 
         Each is (3, keys, dimension + 1).
         """
-        k, v = self._k[:, : len(keys)], self._v[:, : len(keys)]
-        np.multiply(part(head.k, keys), np.float32(1 / units.k), out=k[0, :, :-1])
-        np.multiply(part(head.v, keys), np.float32(1 / units.v), out=v[0, :, :-1])
-        for x in (k, v):
+        pair = []
+        for name, tensor, unit in (("k", head.k, units.k), ("v", head.v, units.v)):
+            x = self.take(name, 3, len(keys), tensor.shape[1] + 1)
+            np.multiply(part(tensor, keys), np.float32(1 / unit), out=x[0, :, :-1])
+            x[0, :, -1] = 1.0
             np.abs(x[0], out=x[1])
-            np.square(x[0], out=x[2])
-        return k, v
+            np.multiply(x[0], x[0], out=x[2])
+            pair.append(x)
+        return pair[0], pair[1]
 
-    def rows(self, rows: int, *widths: int) -> list[Array]:
-        """Up to three arrays of zeros, (rows, width)."""
-        sums = [x[:rows, :width] for x, width in zip(self._rows, widths, strict=False)]
-        for x in sums:
-            x[...] = 0.0
-        return sums
+    def zeros(self, name: str, *shape: int) -> Array:
+        """An array of zeros."""
+        array = self.take(name, *shape)
+        array[...] = 0.0
+        return array
 
-    def add(self, total: Array, left: Array, right: Array, factor: float | None = None) -> None:
-        """Add a product of matrices to a float32 `total`, or `factor` times it to a float64 one."""
-        n, d = left.shape[0], right.shape[1]
-        product = np.matmul(left, right, out=self._product[: n * d].reshape(n, d))
-        if factor is None:
-            total += product
-            return
-        scaled = self._scaled[: n * d].reshape(n, d)
-        total += np.multiply(product, np.float64(factor), out=scaled, dtype=np.float64)
+    def product(self, name: str, left: Array, right: Array) -> Array:
+        """A product of matrices."""
+        return np.matmul(left, right, out=self.take(name, len(left), right.shape[1]))
+
+    def add(self, total: Array, left: Array, right: Array) -> None:
+        """Add a product of matrices to `total`."""
+        total += self.product("product", left, right)

@@ -75,6 +75,12 @@ class Work:
             dlse=np.zeros_like(lse) + dlse,
         )
 
+    def write(self, head: Head, rows: range, found: Errors) -> None:
+        """Write the errors of out and lse."""
+        into = self.errors(head, rows)
+        for name, tensor in vars(found).items():
+            getattr(into, name)[...] = tensor
+
     def errors(self, head: Head, rows: range) -> Errors:
         """Errors of out and lse, found before."""
         worst, sigma = self.worst, self.sigma
@@ -86,10 +92,6 @@ class Work:
             lse=part(worst.lse[head.at_lse], rows)[:, None],
             lse_sigma=part(sigma.lse[head.at_lse], rows)[:, None],
         )
-
-    def largest_tile(self, head: Head) -> tuple[int, int]:
-        """Rows and keys of it."""
-        return min(self.block_q, head.seqlen_q), min(self.block_k, head.seqlen_k)
 
     @property
     def bias_terms(self) -> int:

@@ -1,27 +1,27 @@
-"""Turns: threads add to the same rows of dq in one order, so that every sum is always the same."""
+"""Turns: threads add to the same sums in one order, so that every sum is always the same."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, eq=False)
 class Turns:
-    """The order in which blocks of keys add to dq: block j adds to a row block after block j - 1.
+    """The order in which tasks add to what they share: task n adds at a place after task n - 1.
 
-    This fixes every sum at any number of threads. Blocks start in order, so the wait is short and
+    This fixes every sum at any number of threads. Tasks start in order, so the wait is short and
     never circular.
     """
 
-    done: dict[tuple[int, int], int] = field(default_factory=dict)
+    done: dict[Hashable, int] = field(default_factory=dict)
     failed: threading.Event = field(default_factory=threading.Event)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
-    def turn(self, place: tuple[int, int], number: int) -> Iterator[None]:
+    def turn(self, place: Hashable, number: int) -> Iterator[None]:
         """Wait until `number` turns at `place` are over, then take the next."""
         with self.changed:
             self.changed.wait_for(lambda: self.done.get(place, 0) == number or self.failed.is_set())

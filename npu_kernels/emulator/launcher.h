@@ -1,9 +1,11 @@
-// Launches on the emulator: which memory they may touch, how they run, what is said of them.
+// Launches on the emulator: which memory they may touch, how they run, what is said of them. The
+// device has a file of this name, too; a host file takes the one that its build names first.
 #pragma once
 
 #include <functional>
 
 #include "answer.h"
+#include "kernel_operator.h"
 #include "launch.h"
 #include "ranges.h"
 
@@ -41,6 +43,7 @@ inline emulator::Options options_of(const NpuEmulation& e) {
   }
   options.mmad_order = static_cast<emulator::MmadOrder>(e.mmad_order);
   options.exp_ulps = e.exp_ulps;
+  options.adversarial = e.adversarial != 0;
   options.seed = e.seed;
   options.host_threads = std::max(e.threads, 1);
   return options;
@@ -49,11 +52,15 @@ inline emulator::Options options_of(const NpuEmulation& e) {
 // The launches of one call, in order. The first that fails ends it.
 class Launches {
  public:
+  static constexpr auto mixed = emulator::KernelType::mix_aic_1_2;
+  static constexpr auto vector_only = emulator::KernelType::aiv_only;
+
   explicit Launches(NpuLaunch& to) : to_(to), options_(options_of(to.emulation)) {}
 
   void run(emulator::KernelType type, int64_t blocks, const Memory& memory,
            const std::function<void()>& kernel) {
-    const std::vector<Range> inputs = merged(memory.inputs);
+    std::vector<Range> inputs = merged(memory.inputs);
+    inputs.insert(inputs.end(), memory.tables.begin(), memory.tables.end());
     std::vector<emulator::GmTensor> tensors;
     const auto add = [&](const Range& range, emulator::GmKind kind) {
       auto* begin = const_cast<uint8_t*>(range.begin);

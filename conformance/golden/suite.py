@@ -1,0 +1,49 @@
+"""The committed vectors as the suite asks them, and the records that it holds kernels to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from conformance.golden import manifest, records, stored
+from conformance.golden.about import key
+from conformance.golden.records import Record
+from conformance.golden.sets import FOLDER
+from conformance.kernel import Subject
+from conformance.oracle import SavedProblem
+
+
+def vectors() -> tuple[SavedProblem, ...]:
+    """The committed vectors with their answers; none where there is no set.
+
+    Raises
+    ------
+    Refused
+        If a file is not what the manifest says.
+    """
+    if not (FOLDER / manifest.NAME).exists():
+        return ()
+    entries = manifest.read(FOLDER).entries.values()
+    loaded = [stored.load(FOLDER, entry) for entry in entries]
+    return tuple(
+        SavedProblem(one.about.id, one.problem, why=one.about.why, answer=one.answer)
+        for one in loaded
+    )
+
+
+def recorded(subject: Subject, id: str, format: str) -> Mapping[str, Mapping[str, float]]:
+    """What the kernel's record says of a vector, by tensor; nothing if there is none.
+
+    Raises
+    ------
+    Refused
+        If the record cannot be read.
+    """
+    record = _record(subject)
+    score = None if record is None else record.scores.get(key(id, format))
+    return {} if score is None else score.tensors
+
+
+@lru_cache(maxsize=16)
+def _record(subject: Subject) -> Record | None:
+    return records.read(FOLDER, subject)

@@ -1,0 +1,145 @@
+"""Vector: a problem, the oracle's answer and what it allows, in one safetensors file.
+
+The file holds the problem as conformance.exchange does, "answer.out", "answer.lse", ... as F64 and
+"bound.out", ... as F32. Its metadata hold "golden": what About says, the digest of the oracle and
+the versions of the libraries that made it. The same content gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from conformance.case import Case
+from conformance.compare import STATISTICS
+from conformance.exchange import decoded, encoded, read
+from conformance.golden.about import About, about, versions
+from conformance.golden.digest import oracle_digest
+from reference import blockwise
+from reference.bounds import error_bound
+from reference.formats import FORMATS, Array
+from reference.problem import Problem, Result
+
+ANSWER, BOUND = "answer.", "bound."
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Vector:
+    """What a kernel is asked and what it should answer.
+
+    Attributes
+    ----------
+    about : About
+    problem : Problem
+    answer : Result
+        Float64: the oracle's, softmax_max and softmax_sum included.
+    bound : Result
+        Float32, rounded up: largest error of a kernel that keeps the default Contract. All of
+        the answer's tensors but softmax_max and softmax_sum.
+    oracle : str
+        Digest of the code that made it.
+    versions : of the libraries that made it
+    """
+
+    about: About
+    problem: Problem
+    answer: Result
+    bound: Result
+    oracle: str = field(default_factory=oracle_digest)
+    versions: dict[str, str] = field(default_factory=versions)
+
+
+def make(case: Case, format: str, seed: int = 0, *, threads: int | None = None) -> Vector:
+    """Ask the oracle.
+
+    The bound is the float64 path's: its float32 path may be larger in the third digit, and changes
+    with the machine in all of them.
+    """
+    problem = case.problem(FORMATS[format], seed=seed)
+    answer = blockwise.attention(problem, threads=threads)
+    allowed = error_bound(problem, result=answer, threads=threads, float64=True)
+    bound = Result(**{name: _up(tensor) for name, tensor in allowed.worst.tensors()})
+    text = about(case, format, seed, problem)
+    return Vector(about=text, problem=problem, answer=answer, bound=bound)
+
+
+def _up(worst: Array) -> Array:
+    """In float32, and not smaller."""
+    with np.errstate(over="ignore"):
+        narrow = worst.astype(np.float32)
+    return np.where(narrow < worst, np.nextafter(narrow, np.float32(np.inf)), narrow)
+
+
+def content(vector: Vector) -> bytes:
+    """The bytes of the vector's file."""
+    tensors, metadata = encoded(vector.problem)
+    for prefix, result in ((ANSWER, vector.answer), (BOUND, vector.bound)):
+        tensors |= {prefix + name: np.ascontiguousarray(x) for name, x in result.tensors()}
+    said = vector.about.plain() | {"oracle": vector.oracle, "versions": vector.versions}
+    return _ordered(safetensors.numpy.save(tensors, metadata | {"golden": json.dumps(said)}))
+
+
+def _ordered(written: bytes) -> bytes:
+    """The same file with a sorted header: safetensors leaves the order of metadata to chance."""
+    end = 8 + int.from_bytes(written[:8], "little")
+    header = json.dumps(json.loads(written[8:end]), sort_keys=True, separators=(",", ":"))
+    aligned = header.encode().ljust(-(-len(header) // 8) * 8)
+    return len(aligned).to_bytes(8, "little") + aligned + written[end:]
+
+
+def load(path: Path) -> Vector:
+    """The vector in a file.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        If it holds none; the text says why.
+    """
+    tensors, metadata = read(path)
+    said = _said(metadata)
+    oracle, made_with = said.pop("oracle"), said.pop("versions")
+    problem = decoded(tensors, metadata)
+    shapes = {name: x.shape for name, x in problem.zeros().tensors()}
+    bound = _result(tensors, BOUND, "F32", shapes)
+    shapes |= dict.fromkeys(STATISTICS, problem.shape_lse)
+    answer = _result(tensors, ANSWER, "F64", shapes)
+    return Vector(
+        about=About(**said),
+        problem=problem,
+        answer=answer,
+        bound=bound,
+        oracle=oracle,
+        versions=made_with,
+    )
+
+
+def _said(metadata: dict[str, str]) -> dict[str, Any]:
+    if "golden" not in metadata:
+        raise ValueError('it has no metadata "golden": it is a problem, and no vector')
+    said: dict[str, Any] = json.loads(metadata["golden"])
+    return said
+
+
+def _result(
+    tensors: dict[str, tuple[str, Array]],
+    prefix: str,
+    code: str,
+    shapes: dict[str, tuple[int, ...]],
+) -> Result:
+    found = {name[len(prefix) :]: at for name, at in tensors.items() if name.startswith(prefix)}
+    if found.keys() != shapes.keys():
+        odd = ", ".join(prefix + name for name in sorted(found.keys() ^ shapes.keys()))
+        raise ValueError(
+            f"{odd}: the problem asks for {', '.join(sorted(shapes))}, no more or less"
+        )
+    for name, (is_code, array) in found.items():
+        if (is_code, array.shape) != (code, shapes[name]):
+            raise ValueError(
+                f"{prefix}{name} is {is_code} {array.shape}: it must be {code} {shapes[name]}"
+            )
+    return Result(**{name: array for name, (_, array) in found.items()})

@@ -1,0 +1,94 @@
+"""verify: judges the raw tensors that a program wrote for an exported vector."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from conformance.compare import IN_COMPUTE_FORMAT, STATISTICS, Verdict, judge
+from conformance.explain import explain
+from conformance.golden import layouts, raw, stored
+from conformance.golden.export import chosen
+from conformance.golden.refused import Refused
+from conformance.golden.sets import Set
+from conformance.golden.vector import Vector
+from conformance.kernel import UsageError
+from conformance.oracle import Question, SavedProblem
+from reference.contract import Contract
+from reference.problem import Result
+
+
+def add_arguments(to: argparse.ArgumentParser) -> None:
+    """What verify is told."""
+    to.add_argument("--case", metavar="C", required=True, help="the vector")
+    out = "where out.bin, lse.bin (optional), dq.bin, ... are, in the problem's format; lse in fp32"
+    to.add_argument("--out-dir", metavar="DIR", required=True, help=out)
+    to.add_argument("--format", choices=raw.KINDS, default="bin", help="(bin)")
+    to.add_argument("--layout", choices=layouts.LAYOUTS, help="as exported (BSND, packed TND)")
+    to.add_argument("--forward", action="store_true", help="gradients are not asked for")
+
+
+def main(golden: Set, options: argparse.Namespace) -> int:
+    """Print the verdict; 0 if it passes, else 1.
+
+    Raises
+    ------
+    UsageError, Refused
+    """
+    (entry,) = chosen(golden, [options.case])
+    vector = stored.load(golden.folder, entry)
+    layout = options.layout or layouts.default(vector.problem)
+    if not layouts.fits(vector.problem, layout):
+        raise UsageError(f"--layout {layout}: {entry.key} is packed, which only TND can hold")
+    question = asked(vector, forward=options.forward)
+    got = read(question, Path(options.out_dir), layout=layout, kind=options.format)
+    verdict = judged(vector, question, got)
+    if not verdict.passes():
+        print(f"{entry.key} fails\n{explain(verdict, question.problem)}")
+        return 1
+    used = ", ".join(f"{score.name} {score.budget:.2g}" for score in verdict.scores)
+    print(f"{entry.key} passes (worst error / allowed): {used}")
+    return 0
+
+
+def asked(vector: Vector, *, forward: bool) -> Question:
+    """The question of a vector; with `forward`, without gradients."""
+    case = SavedProblem(vector.about.key, vector.problem, answer=vector.answer)
+    case = case.without_gradients() if forward else case
+    return Question(problem=case.saved, known=case.answer)
+
+
+def read(question: Question, folder: Path, *, layout: str, kind: str) -> Result:
+    """What a program wrote into a folder; None for tensors without a file.
+
+    Raises
+    ------
+    Refused
+        If there is no out, or a file has the wrong size or type.
+    """
+    found = {}
+    terms = Contract().terms(question.problem.format)
+    for name, want in question.answer.tensors():
+        path = raw.file_of(folder, name, kind)
+        format = terms.compute if name in IN_COMPUTE_FORMAT else terms.out
+        flat = raw.read(path, format, layouts.shape_in(name, want.shape, layout))
+        if flat is not None:
+            found[name] = layouts.restored(name, flat, want.shape, layout)
+    if "out" not in found:
+        raise Refused(f"{raw.file_of(folder, 'out', kind)} is not there: write out there")
+    return Result(**found)
+
+
+def judged(vector: Vector, question: Question, got: Result) -> Verdict:
+    """The verdict under the default Contract, by the bounds that the vector holds."""
+    allowed = question.allowed(Contract())
+    stored_bounds = {
+        name: getattr(vector.bound, name).astype(np.float64)
+        for name, _ in question.answer.tensors()
+        if name not in STATISTICS
+    }
+    allowed = replace(allowed, worst=Result(**stored_bounds))
+    return judge(got, question.answer, allowed, problem=question.problem)
