@@ -65,6 +65,7 @@ ORDER = {
         "atomic_add_adds_until_it_is_switched_off",
         "sums_of_groups_are_a_warning_and_add_up",
         "a_missing_barrier_within_a_pipe_shows_in_the_numbers",
+        "sums-added-without-an-order",
     ),
     "An event is set once, then waited for by the same id, and none is left set": (
         "events_pair_in_the_order_of_issue",
@@ -164,7 +165,10 @@ USE = {
         "results_of_reductions_lie_on_their_own_grid",
     ),
     "Brcb and repeat forms: operands coincide or are apart": ("operands_coincide_or_are_apart",),
-    "Counter mode and atomic add are switched off again": ("modes_left_on_break_the_next_kernel",),
+    "Counter mode and atomic add are switched off again": (
+        "modes_left_on_break_the_next_kernel",
+        "atomic-add-left-on",
+    ),
     "Flags have ids, modes and pipes": ("flags_have_ids_modes_and_pipes",),
     "InitConstValue defines rows in its own units": (
         "rows_that_were_never_loaded_may_not_reach_l0",

@@ -95,7 +95,7 @@ _FAULTS = {
         asked={"heads_q": 2, "heads_k": 2},
         says=("GM tensor workspace", "which nobody wrote"),
     ),
-    "aiv-without-rows-sets-no-flag": Injection(
+    "idle-aiv-sets-no-flag": Injection(
         file=VECTOR,
         old="    CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(tiles_ready);",
         new="    if (rows > 0) CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(tiles_ready);",
