@@ -3,9 +3,9 @@
     NPU_EMULATOR=fast python examples/train_tiny_llama.py --steps 150 --seeds 5 --out curves
 
 On the CPU our attention runs on the emulator. Without --dropout, every attention call of the
-first step is judged against the oracle, and the loss curves are compared: ours may differ from
-eager attention in the same format no more than that differs from eager attention in fp32. With
---dropout the two draw different numbers, so their last losses are compared over the seeds. --smooth-softmax trains
+first step is judged against the oracle, and the loss curves are compared: ours may be no farther
+from eager attention in fp32 than eager attention in the chosen format is. With --dropout the two
+draw different numbers, so their last losses are compared over the seeds. --smooth-softmax trains
 ours with and without it, and says which learned faster. The exit code is 1 if a comparison fails.
 """
 
