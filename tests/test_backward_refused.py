@@ -98,6 +98,9 @@ def huge(backward):
 BEYOND = {
     "head_dim: 264 is above 256": fields(problem__head_dim=264),
     "head_dim_v: 264 is above 256": fields(problem__head_dim_v=264),
+    r"batch: times heads_k is above 2\^31 - 1": fields(
+        problem__batch=2**20, problem__heads_q=0, problem__heads_k=2**20
+    ),
     "dbias: needs more than 2\\^40 B of workspace": huge,
 }
 

@@ -10,6 +10,9 @@ namespace flash {
 inline void check_backward(const NpuBackward& b) {
   check_problem(b.problem);
   check_groups(b.launch.groups);
+  if (b.problem.batch * b.problem.heads_k > longest) {  // heads_q may be 0
+    refuse("batch", "times heads_k is above 2^31 - 1", NPU_UNSUPPORTED);
+  }
   if (b.dbias != nullptr && b.problem.bias.data == nullptr) {
     refuse("dbias", "asked for, while there is no bias");
   }
@@ -44,17 +47,19 @@ inline Costs key_costs(const Tiling& t, const std::vector<Sequence>& sequences) 
   return costs;
 }
 
-// With the tiles and the tasks of the pass over keys that come before each sequence.
-inline std::vector<Sequence> gradient_sequences(const NpuProblem& p) {
+// With the tasks of the pass over keys that come before each sequence and, for dX, the tiles.
+inline std::vector<Sequence> gradient_sequences(const NpuBackward& b) {
+  const NpuProblem& p = b.problem;
   std::vector<Sequence> sequences = sequences_of(p);
   int64_t tasks = 0;
   int64_t tiles = 0;
-  for (int64_t b = 0; b < p.batch; ++b) {
-    Sequence& s = sequences[static_cast<size_t>(b)];
+  for (int64_t i = 0; i < p.batch; ++i) {
+    Sequence& s = sequences[static_cast<size_t>(i)];
     s.first_key_task = tasks;
-    s.first_tile = tiles;
     tasks += p.heads_k * ceil_div(s.seqlen_k, block_k);
-    tiles += p.heads_q * tiles_of_head(p, b);
+    if (b.dbias == nullptr) continue;  // else there is memory for all tiles
+    s.first_tile = tiles;
+    tiles += p.heads_q * tiles_of_head(p, i);
   }
   return sequences;
 }

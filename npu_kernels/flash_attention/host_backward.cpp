@@ -43,7 +43,7 @@ class Backward {
         p_(asked.problem),
         is_fp16_(p_.format == NPU_FP16),
         tensors_(tensors_of(asked)),
-        sequences_(gradient_sequences(p_)),
+        sequences_(gradient_sequences(asked)),
         tables_(tables_of(sequences_)),
         tables_range_(range_from("tables", tables_.data(), static_cast<int64_t>(tables_.size()))),
         tiling_(gradient_tiling(asked)),
