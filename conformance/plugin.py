@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from conformance.case import Case
     from conformance.kernel import Subject
-    from conformance.oracle import Asked
+    from conformance.oracle import Asked, SavedProblem
     from conformance.run import Run
 
 HERE = Path(__file__).parent
@@ -83,6 +84,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the suite's markers."""
     config.addinivalue_line("markers", "smoke: the shortest useful run of the conformance suite")
+    for theme in sorted((HERE / "cases").glob("[a-z]*.py")):
+        config.addinivalue_line("markers", f"{theme.stem}: cases of conformance/cases/{theme.name}")
     config.addinivalue_line("markers", "golden: asks the committed vectors, not the cases")
     config.addinivalue_line("markers", "backward_alone: for kernels with a `backward` of their own")
 
@@ -177,7 +180,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             subject,
             (case, format),
             id=f"{subject.name}-{case.id}-{format}",
-            marks=[pytest.mark.smoke] if case.tier == "smoke" else [],
+            marks=_marks(case),
         )
         for case in asked
         for format in case.formats
@@ -185,6 +188,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if not alone or (case.backward and subject.backward is not None)
     ]
     metafunc.parametrize(("kernel", "question"), trials, indirect=["question"])
+
+
+def _marks(case: Case | SavedProblem) -> list[pytest.MarkDecorator]:
+    from conformance.cases import theme_of
+
+    names = ["smoke"] if case.tier == "smoke" else []
+    return [getattr(pytest.mark, name) for name in (*names, theme_of(case.id)) if name]
 
 
 def _vectors(run: Run) -> tuple[Asked, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conformance.case import Case
-from conformance.cases import all_cases, pairs
+from conformance.cases import THEMES, all_cases, pairs
 from conformance.compare import UNBOUNDED_LIMIT
 from conformance.inputs import FAMILIES
 from reference.bounds import error_bound
@@ -207,3 +207,23 @@ def test_packed_bits_keep_about_1_minus_p(bits):
     kept = np.unpackbits(case.problem(FORMATS["fp32"]).dropout.bits).mean()
     standard_error = np.sqrt(0.25 * 0.75 / case.work)
     assert abs(kept - 0.75) < 6 * standard_error
+
+
+PITFALLS = {
+    "lengths": {
+        *("key-tail-dropped", "key-tail-not-hidden", "query-tail-not-written"),
+        *("keys-counted-in-sixteens", "dq-tail-not-written"),
+    },
+    "dropout": {"dropout-differs-in-backward", "dropout-unscaled", "dropout-offset-ignored"},
+}
+
+
+@pytest.mark.parametrize("theme", PITFALLS)
+def test_a_known_pitfall_has_a_group_of_cases_that_catch_it(theme):
+    caught = {fault for case in THEMES[theme] for fault in case.catches}
+    assert caught >= PITFALLS[theme]
+
+
+def test_most_lengths_are_no_multiple_of_a_tile():
+    odd = [case for case in THEMES["lengths"] if length(case) % 128]
+    assert len(odd) > len(THEMES["lengths"]) / 2

@@ -19,23 +19,32 @@ from conformance.cases import (
     scores,
 )
 
-_THEMES = (
-    families,
-    masks,
-    keeps,
-    lengths,
-    dims,
-    heads,
-    packed,
-    scores,
-    dropout,
-    layouts,
-    forward,
-    pairs,
-    long,
-)
+THEMES = {
+    theme.__name__.rpartition(".")[2]: theme.CASES
+    for theme in (
+        families,
+        masks,
+        keeps,
+        lengths,
+        dims,
+        heads,
+        packed,
+        scores,
+        dropout,
+        layouts,
+        forward,
+        pairs,
+        long,
+    )
+}
+"""The cases by name of their theme, which is a marker of pytest, too: ``-m lengths``."""
 
 
 def all_cases() -> tuple[Case, ...]:
     """Every case of every tier, in the order in which they run."""
-    return tuple(case for theme in _THEMES for case in theme.CASES)
+    return tuple(case for cases in THEMES.values() for case in cases)
+
+
+def theme_of(id: str) -> str | None:
+    """The theme of the case with this id; None if there is no such case."""
+    return next((name for name, cases in THEMES.items() if any(c.id == id for c in cases)), None)
