@@ -162,7 +162,7 @@ def test_a_shorter_chain_of_additions_is_allowed_less():
 EXTRAS = {
     "plain": {},
     "causal": {"window": (None, 0)},
-    "window": {"seqlen_q": 400, "seqlen_k": 400, "window": (40, 0)},
+    "window": {"seqlen_q": 520, "seqlen_k": 520, "window": (40, 0)},
     "many keys": {"seqlen_q": 20, "seqlen_k": 2000},
     "keep": {"keep": "random bhqk"},
     "sink": {"sink": "random"},
