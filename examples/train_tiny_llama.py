@@ -4,7 +4,8 @@
 
 On the CPU our attention runs on the emulator. Without --dropout, every attention call of the
 first step is judged against the oracle, and the loss curves are compared: ours may be no farther
-from eager attention in fp32 than eager attention in the chosen format is. With --dropout the two
+from eager attention in fp32 than eager attention in the chosen format is. Small differences grow
+as training goes on, so that is asked of the seeds together: ten can tell. With --dropout the two
 draw different numbers, so their last losses are compared over the seeds. --smooth-softmax trains
 ours with and without it, and says which learned faster. The exit code is 1 if a comparison fails.
 """
@@ -102,13 +103,14 @@ def compare_curves(options: Any) -> bool:
         f"ours {options.dtype}": (ours(options), dtype),
     }
     curves = trained(runs, options)
-    exact, *formats = curves.values()
-    away = [distance(curve, exact) for curve in formats]
-    for name, nats in zip(list(curves)[1:], away, strict=True):
-        print(f"{name}: {nats:.2e} nats (root mean square) from eager fp32")
-    print(f"ours from eager in {options.dtype}: {distance(*formats):.2e} nats")
+    exact, rounded, mine = curves.values()
+    allowed, found = distances(rounded, exact), distances(mine, exact)
+    for name, nats in zip(list(curves)[1:], (allowed, found), strict=True):
+        print(f"{name}: {typical(nats):.2e} nats from eager fp32 (root mean square, typical seed)")
+    p = float(stats.wilcoxon(np.log(found / allowed), alternative="greater").pvalue)
+    print(f"ours is no farther: p = {p:.3f} (Wilcoxon, {options.seeds} seeds)")
     plot(curves, options, "parity.png", "Loss from the same seeds")
-    return away[1] <= away[0]
+    return p > RARE
 
 
 def compare_distributions(options: Any) -> bool:
@@ -166,9 +168,14 @@ def learned(curve: Any) -> int:
     return int(below[0]) if below.size else len(curve)
 
 
-def distance(one: Any, other: Any) -> float:
-    """Root mean square over seeds and steps."""
-    return float(np.sqrt(np.mean((one - other) ** 2)))
+def distances(one: Any, other: Any) -> Any:
+    """Root mean square over the steps, for each seed."""
+    return np.sqrt(np.mean((one - other) ** 2, axis=1))
+
+
+def typical(values: Any) -> float:
+    """Geometric mean: small differences grow by factors."""
+    return float(np.exp(np.log(values).mean()))
 
 
 def spread(values: Any) -> float:
@@ -195,7 +202,7 @@ def parsed(arguments: list[str]) -> Any:
     """The options."""
     said = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     said.add_argument("--steps", type=int, default=150)
-    said.add_argument("--seeds", type=int, default=3)
+    said.add_argument("--seeds", type=int, default=10)
     said.add_argument("--batch", type=int, default=8)
     said.add_argument("--seqlen", type=int, default=47)
     said.add_argument("--head-dim", type=int, default=16)
