@@ -140,6 +140,12 @@ def compare_smooth(options: Any) -> bool:
         print(
             f"{name}: {needed.mean():.1f} +- {spread(needed):.1f} steps to half of the first loss"
         )
+    short = sum(int((needed == options.steps).sum()) for needed in steps)
+    if short:
+        print(
+            f"cannot tell: {short} of {2 * options.seeds} runs did not get there: give more --steps"
+        )
+        return True
     gain = steps[0] - steps[1]
     p = float(stats.wilcoxon(gain).pvalue) if np.any(gain) else 1.0
     faster = "faster" if gain.mean() > 0 else "slower"
