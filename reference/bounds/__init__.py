@@ -113,17 +113,18 @@ def error_bound(
 
     allowed = bound(contract, exact_statistics=exact_statistics)
     if problem.format == FP64:
-        own = bound(Contract(), exact_statistics=False)
-        return Allowed(
-            worst=_combine(np.add, allowed.worst, own.worst),
-            sigma=_combine(np.hypot, allowed.sigma, own.sigma),
-        )
+        # Where the kernel promises what the oracle does, one bound serves both.
+        same = roundoffs(contract, FP64) == roundoffs(Contract(), FP64) and not exact_statistics
+        own = allowed if same else bound(Contract(), exact_statistics=False)
+        _combine(np.add, allowed.worst, own.worst)
+        _combine(np.hypot, allowed.sigma, own.sigma)
     return allowed
 
 
-def _combine(function: Callable[..., Any], one: Result, other: Result) -> Result:
+def _combine(function: np.ufunc, one: Result, other: Result) -> None:
     others = dict(other.tensors())
-    return Result(**{name: function(tensor, others[name]) for name, tensor in one.tensors()})
+    for name, tensor in one.tensors():
+        function(tensor, others[name], out=tensor)
 
 
 def _fill(work: Work, threads: int | None) -> None:
