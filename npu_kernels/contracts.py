@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference.contract import Contract
-from reference.formats import FP32, FP64
+from reference.formats import BF16, FP32, FP64
 from reference.problem import Problem
 
 EXP_U20 = 2.0**-20
@@ -38,7 +38,8 @@ def flash_on_cpu(problem: Problem) -> Contract:
 
     dq is accumulated in the problem's format, once for each tile of keys; dk and dv once for each
     tile of queries and, with GQA, for each head of the group. A row that sees no key reports
-    lse = 0.
+    lse = 0. The dot products of bf16 that a CPU has (AVX512_BF16, AMX) read 2**-127 as 0, and write
+    it so.
 
     Source: torch 2.13, aten/src/ATen/native/cpu/FlashAttentionKernel.cpp.
     """
@@ -48,6 +49,7 @@ def flash_on_cpu(problem: Problem) -> Contract:
     exp_rel = {"fp64": 0.0, "fp32": EXP_U20}.get(problem.format.name, FAST_EXP)
     return Contract(
         exp_rel=exp_rel,
+        flushes=problem.format == BF16,
         n_out=max(tiles_k, 1),
         n_out_kv=max(tiles_q, 1) * problem.group + (problem.group > 1),
         dead_rows=(0.0, 0.0),

@@ -53,6 +53,8 @@ class Contract:
         Error of tanh: in unit roundoffs relative to the result, and absolute.
     eta_exp : float or None
         Below it exp may flush to 0. None: the compute format's smallest normal number.
+    flushes : bool
+        Products of matrices read and write subnormal numbers as 0.
     l_rounded : bool
         The row sum adds the rounded weights.
     n_out, n_out_kv : int
@@ -84,6 +86,7 @@ class Contract:
     tanh_rel: float = 6.0
     tanh_abs: float = 0.0
     eta_exp: float | None = None
+    flushes: bool = False
     l_rounded: bool = False
     n_out: int = 1
     n_out_kv: int = 1

@@ -116,6 +116,15 @@ def test_the_fast_exp_of_reduced_precision_must_be_declared(format):
     assert excess(got, problem, contract.replace(exp_rel=contracts.EXP_U20))["lse"] > 1
 
 
+def test_that_products_flush_subnormal_numbers_must_be_declared():
+    tiny = FORMATS["bf16"].round(question("bf16").v * 2.0**-126)
+    problem = question("bf16").replace(v=tiny)
+    exact, contract = dense.attention(problem), contracts.flash_on_cpu(problem)
+    flushed = replace(exact, out=np.where(abs(exact.out) < 2.0**-126, 0, exact.out))
+    assert excess(flushed, problem, contract)["out"] <= 1
+    assert excess(flushed, problem, contract.replace(flushes=False))["out"] > 1
+
+
 def test_flash_calls_the_lse_of_a_row_that_sees_nothing_zero():
     problem = question("bf16", mask=Mask(window=(9, -20)), seqlen_k=50)
     got, dead = npu_kernels.sdpa_flash(problem), np.isneginf(dense.attention(problem).lse)

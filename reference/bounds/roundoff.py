@@ -18,7 +18,8 @@ class Roundoffs:
     Attributes
     ----------
     u, eta : float
-        Unit roundoff of the compute format, and half its smallest subnormal number.
+        Unit roundoff of the compute format, and half its smallest subnormal number; the smallest
+        normal one where products flush. So are the others of what a product reads or writes.
     u_acc : float
         Unit roundoff of accumulation.
     exp, exp_ulps, exp_rel : float
@@ -95,9 +96,10 @@ def roundoffs(contract: Contract, format: Format) -> Roundoffs:
     """The figures of `contract` for problems in `format`."""
     terms = contract.terms(format)
     u = terms.compute.unit_roundoff
+    quantum = _smallest_normal if contract.flushes else _half_subnormal
     return Roundoffs(
         u=u,
-        eta=_quantum(terms.compute),
+        eta=quantum(terms.compute),
         u_acc=terms.u_acc,
         exp_ulps=contract.exp_ulps * u,
         exp_rel=contract.exp_rel,
@@ -105,25 +107,29 @@ def roundoffs(contract: Contract, format: Format) -> Roundoffs:
         tanh_abs=contract.tanh_abs,
         eta_exp=terms.eta_exp,
         u_out=terms.out.unit_roundoff,
-        eta_out=_quantum(terms.out),
+        eta_out=max(_half_subnormal(terms.out), quantum(terms.compute)),
         u_p=terms.P.unit_roundoff,
-        eta_p=_quantum(terms.P),
+        eta_p=quantum(terms.P),
         u_ds=terms.dS.unit_roundoff,
-        eta_ds=_quantum(terms.dS),
+        eta_ds=quantum(terms.dS),
         u_s=contract.S.unit_roundoff if contract.S else 0.0,
-        eta_s=_quantum(contract.S) if contract.S else 0.0,
+        eta_s=quantum(contract.S) if contract.S else 0.0,
         u_pre=contract.pre.unit_roundoff if contract.pre else 0.0,
-        eta_pre=_quantum(contract.pre) if contract.pre else 0.0,
+        eta_pre=quantum(contract.pre) if contract.pre else 0.0,
         limit_s=contract.S.overflow_threshold if contract.S else math.inf,
         limit_ds=terms.dS.overflow_threshold,
         limit_pre=contract.pre.overflow_threshold if contract.pre else math.inf,
         u_l=terms.P.unit_roundoff if contract.l_rounded else 0.0,
-        eta_l=_quantum(terms.P) if contract.l_rounded else 0.0,
+        eta_l=quantum(terms.P) if contract.l_rounded else 0.0,
         n_out=contract.n_out,
         n_out_kv=contract.n_out_kv,
         h=contract.h,
     )
 
 
-def _quantum(format: Format) -> float:
+def _half_subnormal(format: Format) -> float:
     return format.half_subnormal or 2.0**-1074  # FP64's half is itself no float64
+
+
+def _smallest_normal(format: Format) -> float:
+    return 2.0**format.min_exponent
