@@ -56,8 +56,8 @@ def error_bound(
     """Allowed error of out, lse and the gradients that the problem asks for.
 
     Memory O(block_q block_k), apart from the answer, and at most 25 MB more for each thread. FP64
-    problems allow for the oracle's own error too, which elsewhere is nothing beside the kernel's; where
-    the kernel promises more or less than the oracle, that takes the memory of a second answer.
+    problems allow for the oracle's own error too, which elsewhere is nothing beside the kernel's;
+    where a kernel does not promise what the oracle does, that takes the memory of a second answer.
 
     Parameters
     ----------
