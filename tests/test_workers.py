@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from reference.workers import cores, run
 
@@ -39,8 +39,10 @@ def test_blas_keeps_to_one_thread(threads: int) -> None:
     def blas(task: int) -> list[int]:
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    for counts in run(blas, range(2), threads=threads):
-        assert set(counts) == {1}
+    with threadpool_limits(2, "blas"):
+        assert 2 in blas(0)
+        for counts in run(blas, range(2), threads=threads):
+            assert set(counts) == {1}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
