@@ -212,6 +212,15 @@ def test_tiles_threads_and_the_oracles_answer_change_nothing():
             assert (np.abs(one - two) <= (MARGIN - 1) * one).all(), name
 
 
+def test_the_oracles_own_error_is_allowed_in_fp64_whatever_the_kernel_promises():
+    problem, exact = ask(format=FP64), Contract(u_acc=0.0, exp_ulps=0.0)
+    usual, allowed = error_bound(problem), error_bound(problem, exact)
+    for (name, twice), (_, worst) in pairs(usual.worst, allowed.worst):
+        assert (worst >= twice / 2).all() and (worst < twice).all(), name
+    for (name, twice), (_, sigma) in pairs(usual.sigma, allowed.sigma):
+        assert (sigma >= twice / 2**0.5 * (1 - 2.0**-50)).all(), name
+
+
 def test_a_row_that_sees_nothing_is_allowed_nothing():
     problem = ask(seqlen_q=40, seqlen_k=20, window=(None, 0), sink="random", dlse=True)
     for sink in (problem.sink, None):
