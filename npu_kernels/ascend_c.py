@@ -28,6 +28,11 @@ DECLINES = ("fp32", "fp64")
 SUPPORTS = tuple(word for word in FEATURES if word not in DECLINES)
 MOST_HEAD_DIM = 256
 BLOCK_K = 128  # keys of one tile
+MODULES = (
+    *("ascend_c", "asked", "question", "structs", "binding"),
+    *("bits", "tile_bits", "dropout", "gradients"),
+)
+"""From a Problem to what the library is asked, and back: their code decides the answer, too."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,7 +46,7 @@ class AscendKernel:
     library : a library that `binding.load` gave, or one on a device
     knobs : Knobs
     digest : str
-        Which sources were compiled.
+        Which sources ran: those that were compiled, and MODULES.
     toolchain : str
         What else decides the bits: the chip; on the emulator, no compiler and no machine does.
     """
@@ -210,5 +215,5 @@ def _emulated(name: str, knobs: Knobs) -> AscendKernel:
         name=f"{name}[{','.join(words)}]" if words else name,
         library=binding.load(build.library()),
         knobs=knobs,
-        digest=build.digest(build.PACKAGE, build.EMULATOR, build.FLASH_ATTENTION),
+        digest=build.digest(build.PACKAGE, build.EMULATOR, build.FLASH_ATTENTION, modules=MODULES),
     )

@@ -158,9 +158,10 @@ def build_folder() -> Path:
     raise Unavailable("no folder for compiled kernels can be written to: set NPU_BUILD_DIR to one")
 
 
-def digest(*folders: Path) -> str:
-    """Hexadecimal sha256 of the C++ sources in these folders."""
-    return _digest(file for folder in folders for file in sorted(folder.glob("*.[ch]*")))
+def digest(*folders: Path, modules: Sequence[str] = ()) -> str:
+    """Hexadecimal sha256 of the C++ sources in these folders, and of modules of this package."""
+    sources = [file for folder in folders for file in sorted(folder.glob("*.[ch]*"))]
+    return _digest([*sources, *(PACKAGE / f"{module}.py" for module in modules)])
 
 
 def _writable(folder: Path) -> Path | None:

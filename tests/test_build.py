@@ -128,6 +128,14 @@ def test_processes_at_the_same_time_all_get_a_whole_library(sources):
     assert len(list((sources.parent / "built").glob("*.so"))) == 1
 
 
+@pytest.mark.parametrize("file", ["kernel/sign.h", "kernel/answer.cpp", "asked.py"])
+def test_the_digest_knows_every_source_that_runs(sources, file):
+    (sources / "asked.py").write_text("CHOSEN = 1\n")
+    before = build.digest(sources / "kernel", modules=["asked"])
+    (sources / file).write_text("// other\n")
+    assert build.digest(sources / "kernel", modules=["asked"]) != before
+
+
 def test_without_a_compiler_one_line_says_how_to_get_one(sources, monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", "")

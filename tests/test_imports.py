@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from npu_kernels.ascend_c import MODULES
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("reference", "conformance", "npu_kernels")
 FILES = {
@@ -92,6 +94,14 @@ def test_blockwise_and_the_definition_are_independent(module: str) -> None:
 @pytest.mark.parametrize("module", modules("reference.bounds"))
 def test_the_bound_does_not_lean_on_the_oracle(module: str) -> None:
     assert [name for name in answers(stands_on(module)) if "bounds" not in name] == []
+
+
+def test_the_digest_of_our_kernel_covers_what_stands_between_it_and_a_problem() -> None:
+    where = {"build", "device_library", "device_memory", "guard", "knobs", "on_device"}
+    torch = {"contracts", "dispatch", "flash_on_cpu", "torch_probe", "torch_sdpa"}
+    found = stands_on("npu_kernels.ascend_c")
+    ours = {name.partition(".")[2] for name in found if name.startswith("npu_kernels.")}
+    assert ours - where - torch == set(MODULES)
 
 
 @pytest.mark.parametrize("module", FILES)

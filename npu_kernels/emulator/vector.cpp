@@ -231,6 +231,10 @@ void unary(const char* call, VectorOp op, Type type, const Place& dst, const Pla
   Instruction in(this_core(), PIPE_V, call, site, 0);
   const LaneFunction function = lane_function(op, type);
   if (function == nullptr) in.fail(std::string("not for ") + name_of(type) + " on this chip");
+  const bool shifts = op == VectorOp::shift_left || op == VectorOp::shift_right;
+  if (shifts && scalar.integer < 0) {
+    in.fail("a shift by " + std::to_string(scalar.integer) + ": give 0 or more");
+  }
   const int64_t size = size_of(type);
   const Shape shape = shape_of(in, repeat, size);
   LaneContext context = scalar;

@@ -109,5 +109,12 @@ const Test shifts("shifts_are_logical_if_unsigned_and_empty_from_their_width_on"
   for (size_t i = 0; i < 48; ++i) expect(out[i] == want[i / 8], "lane " + std::to_string(i));
 });
 
+const Test negative_shift("a_negative_shift_is_refused", [] {
+  std::vector<int32_t> in(8, 4);
+  std::vector<int32_t> out(8, 0);
+  const auto body = [](const auto& d, const auto& s) { ShiftRight(d, s, int32_t{-1}, 8); };
+  expect_error(through_ub<int32_t, int32_t>(out, in, body), {"ShiftRight", "a shift by -1"});
+});
+
 }  // namespace
 }  // namespace micro_test
