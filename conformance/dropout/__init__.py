@@ -1,0 +1,1 @@
+"""Dropout, proved: masks recovered from a black box, and statistics that a bad generator fails."""

@@ -1,0 +1,235 @@
+"""What dropout did to each weight, read off a kernel's answers to problems that are one-hot.
+
+All scores are 0, so a row that sees n keys has the weight 1/n at each. A value that is 1 in one
+channel brings the weight of its key to that channel of out; a dout, a key and a query that are 1
+in one channel do the same for dv, dq and dk. docs/dropout.md derives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from conformance.dropout.masks import Masks
+from conformance.dropout.shape import Shape
+from conformance.kernel import BadAnswer, Subject
+from reference.dropout import Dropout
+from reference.formats import BF16, FP16, FP32, Array
+from reference.head import Head
+from reference.mask import Bools
+from reference.problem import Problem, Result, Unsupported
+
+LOUD = 32.0
+"""The size of dout: it keeps dS, whose weights are small, among fp16's normal numbers."""
+
+GRADIENTS = ("dv", "dq", "dk")
+
+
+class Broken(Exception):
+    """A law about dropout does not hold; the text is the sentence that says which, and how."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Recovered:
+    """What dropout multiplied each weight by, as each tensor of the answer tells it.
+
+    Attributes
+    ----------
+    problem : Problem
+        What was asked, all tensors 0 where the probes have ones.
+    factors : {"out", "dv", "dq", "dk": (batch, heads_q, max_seqlen_q, max_seqlen_k) float64}
+        0 where a weight was dropped, ``1 / (1 - p)`` where it was kept, NaN where no pair is seen.
+        Without gradients only "out".
+    seen : bool array of that shape
+    lse : (batch, heads_q, max_seqlen_q), or None if the kernel gives none
+        As the kernel gave it; NaN beyond a packed sequence.
+    """
+
+    problem: Problem
+    factors: dict[str, Array]
+    seen: Bools
+    lse: Array | None
+
+    @cached_property
+    def keep(self) -> Bools:
+        """The decisions of the forward, False where no pair is seen."""
+        return self.decisions("out")
+
+    def decisions(self, name: str) -> Bools:
+        """The decisions that one tensor tells of, False where no pair is seen.
+
+        Raises
+        ------
+        Broken
+            If some factor is neither near 0 nor any that a kept weight could have.
+        """
+        assert self.problem.dropout is not None
+        whole, factor = 1 - self.problem.dropout.p, self.factors[name]
+        kept, dropped = factor >= whole / 2, np.abs(factor) <= whole / 4
+        if (unclear := self.seen & ~(kept | dropped)).any():
+            at = tuple(int(index) for index in np.argwhere(unclear)[0])
+            raise Broken(
+                f"{name} tells of no decision at {np.count_nonzero(unclear)} of "
+                f"{np.count_nonzero(self.seen)} pairs: batch, head, row, key {at} has its weight "
+                f"times {factor[at]:.4g}; dropped is times 0, kept is times {1 / whole:.4g}"
+            )
+        return kept & self.seen
+
+
+def recover(subject: Subject, problem: Problem) -> Recovered:
+    """Ask a kernel as many one-hot problems as it takes to know every decision.
+
+    Parameters
+    ----------
+    subject : Subject
+    problem : Problem
+        Its lengths, heads, mask, format and dropout are asked; its tensors are 0. With a dout the
+        gradients tell of the backward's decisions.
+
+    Raises
+    ------
+    Unsupported
+        If the kernel declines such problems.
+    """
+    shape = problem.shape_scores
+    names = ("out", *GRADIENTS) if problem.dout is not None else ("out",)
+    factors = {name: np.full(shape, np.nan) for name in names}
+    seen = np.zeros(shape, np.bool_)
+    probes = {first: probe(problem, first) for first in firsts(problem)}
+    answers = {first: subject(asked) for first, asked in probes.items()}
+    for head in problem.heads():
+        at = (head.sequence, head.head_q, slice(head.seqlen_q), slice(head.seqlen_k))
+        seen[at] = head.mask.visible(range(head.seqlen_q), range(head.seqlen_k))
+        for first, answer in answers.items():
+            for name, rows, keys, values in _read(probes[first], head, seen[at], first, answer):
+                factors[name][at][rows, keys] = values
+    for factor in factors.values():
+        factor[~seen] = np.nan
+    return Recovered(problem=problem, factors=factors, seen=seen, lse=_lse(problem, answers[0]))
+
+
+def width_of(problem: Problem) -> int:
+    """Keys, and rows of dout, that one probe tells of.
+
+    With gradients half of the channels are the queries', half the keys', so that scores stay 0.
+    """
+    return problem.head_dim_v if problem.dout is None else problem.head_dim // 2
+
+
+def firsts(problem: Problem) -> range:
+    """Where each probe of a problem begins: the first key, and the first row of dout."""
+    rows = 0 if problem.dout is None else problem.max_seqlen_q * problem.group
+    return range(0, max(rows, problem.max_seqlen_k, 1), width_of(problem))
+
+
+def probe(problem: Problem, first: int) -> Problem:
+    """The one-hot problem for keys, and rows of dout, from `first`; scores are 0 throughout."""
+    width = width_of(problem)
+    names = ("q", "k", "v", "dout") if problem.dout is not None else ("v",)
+    tensors = {name: np.zeros_like(getattr(problem, name)) for name in names}
+    for head in problem.heads():
+        keys, channels = _block(head.seqlen_k, first, width)
+        tensors["v"][head.at_k][keys, channels] = 1
+        if problem.dout is None:
+            continue
+        tensors["v"][head.at_k][:, -1] = 1  # so that dP is known, and is not 0
+        tensors["k"][head.at_k][keys, width + channels] = 1
+        rows, channels = _rows(problem, head, first)
+        tensors["q"][head.at_q][rows, channels] = 1
+        tensors["dout"][head.at_q][rows, channels] = LOUD
+        tensors["dout"][head.at_q][:, -1] = LOUD
+    return problem.replace(**tensors)
+
+
+def _block(length: int, first: int, width: int) -> tuple[Array, Array]:
+    """Which of `length` belong to the block, and the channel of each."""
+    block = np.arange(first, max(min(first + width, length), first))
+    return block, block - first
+
+
+def _rows(problem: Problem, head: Head, first: int) -> tuple[Array, Array]:
+    """Rows of a head in the block, and their channels: heads of a group stand one after another."""
+    behind = head.head_q % problem.group * head.seqlen_q
+    slots, channels = _block(behind + head.seqlen_q, first, width_of(problem))
+    return slots[slots >= behind] - behind, channels[slots >= behind]
+
+
+def _read(
+    asked: Problem, head: Head, seen: Bools, first: int, answer: Result
+) -> Iterator[tuple[str, Array | slice, Array | slice, Array]]:
+    """What one answer says of one head: tensor, rows, keys, and the factors there."""
+    width, every = width_of(asked), slice(None)
+    sees = np.maximum(seen.sum(axis=1, keepdims=True), 1)  # 1 / weight
+    keys, channels = _block(head.seqlen_k, first, width)
+    out = _given(answer, "out")[head.at_q]
+    yield "out", every, keys, out[:, channels] * sees
+    if asked.dout is None:
+        return
+    rows, places = _rows(asked, head, first)
+    dq, dk, dv = _given(answer, "dq"), _given(answer, "dk"), _given(answer, "dv")
+    dq, dk, dv = dq[head.at_q], dk[head.at_k], dv[head.at_k]
+    yield "dv", rows, every, dv[:, places].T / LOUD * sees[rows]
+    dout = asked.dout[head.at_q].astype(np.float64)
+    dp = dout @ asked.v[head.at_k].T
+    delta = (dout * out).sum(axis=1, keepdims=True)
+    from_dq = dq[:, width + channels] / head.scale * sees
+    yield "dq", every, keys, (from_dq + delta) / dp[:, keys]
+    from_dk = dk[:, places].T / head.scale * sees[rows]
+    yield "dk", rows, every, (from_dk + delta[rows]) / dp[rows]
+
+
+def _given(answer: Result, name: str) -> Array:
+    tensor: Array | None = getattr(answer, name)
+    if tensor is None:
+        raise BadAnswer(f"the kernel gave no {name}: the problem asks for it")
+    return np.asarray(tensor, np.float64)
+
+
+def _lse(problem: Problem, answer: Result) -> Array | None:
+    if answer.lse is None:
+        return None
+    lse = np.full(problem.shape_scores[:3], np.nan)
+    for head in problem.heads():
+        lse[head.sequence, head.head_q, : head.seqlen_q] = answer.lse[head.at_lse]
+    return lse
+
+
+MASKS = Shape(seqlens_q=(1024,) * 2, seqlens_k=(128,) * 2, heads_q=4, heads_k=4, head_dim=128)
+"""What masks are read off: a million decisions to a call, or half where only head_dim 64 is."""
+
+
+def masks_of_kernel(subject: Subject, *, p: float, calls: int) -> Iterator[Masks]:
+    """The masks of consecutive calls of a kernel, each read off one call.
+
+    The seed is 0, the offset the number of the call.
+
+    Raises
+    ------
+    Unsupported
+        If the kernel declines to drop anything, in bf16, fp16 and fp32.
+    Broken
+        If an answer tells of no decision.
+    """
+    taken = _taken(subject, p)
+    for call in range(calls):
+        problem = taken.replace(dropout=Dropout(p=p, offset=call))
+        yield Masks(keep=recover(subject, problem).keep, p=p)
+
+
+def _taken(subject: Subject, p: float) -> Problem:
+    """The first problem to read masks off that the kernel does not decline."""
+    declined = []
+    for width in (128, 64):
+        shape = replace(MASKS, seqlens_k=(width,) * 2, head_dim=width)
+        for format in (BF16, FP16, FP32):
+            problem = shape.zeros(format, Dropout(p=p), backward=False)
+            try:
+                subject(problem)
+            except Unsupported as why:
+                declined.append(str(why))
+            else:
+                return problem
+    raise Unsupported(declined[0])
