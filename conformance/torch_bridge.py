@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +33,9 @@ KEYWORDS = {
     "slopes": "fp32 tensor (heads_q,) or (batch, heads_q), or None",
     "softcap": "float, or None",
     "sink": "fp32 tensor (heads_q,), or None",
+    "dropout_p": "float, 0 if nothing is dropped; torch's generators are seeded before the call",
+    "dropout_seed": "int, unsigned 64 bits: for a function with a generator of its own",
+    "dropout_offset": "int, unsigned 64 bits",
     "cu_seqlens_q": "int32 tensor, or None",
     "cu_seqlens_k": "int32 tensor, or None",
     "problem": "the Problem itself",
@@ -76,8 +82,9 @@ class TorchKernel:
         """
         problem.require_only(*self.supports)
         tensors = leaves(problem, self.device)
-        answer = self.call(problem, tensors)
-        return _result(problem, tensors, *answer, device=self.device)
+        with _seeded(problem, self.device):
+            answer = self.call(problem, tensors)
+            return _result(problem, tensors, *answer, device=self.device)
 
     def call(self, problem: Problem, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """The function on tensors that `leaves` made: out (bshd, or thd) and lse, or None."""
@@ -208,6 +215,22 @@ def leaves(problem: Problem, device: str) -> dict[str, Tensor]:
     return tensors
 
 
+@contextmanager
+def _seeded(problem: Problem, device: str) -> Iterator[None]:
+    """Torch's generators as the seed and the offset of dropout say, and then as they were."""
+    dropout = problem.dropout if problem.drops else None
+    if dropout is None:
+        yield
+        return
+    torch = import_torch(device)
+    kind = torch.device(device).type
+    here = [] if kind == "cpu" else [torch.get_device_module(kind).current_device()]
+    both = struct.pack("<QQ", dropout.seed, dropout.offset)
+    with torch.random.fork_rng(here, device_type="cuda" if kind == "cpu" else kind):
+        torch.manual_seed(int.from_bytes(hashlib.sha256(both).digest()[:8], "little"))
+        yield
+
+
 def visible(problem: Problem, device: str) -> Tensor | None:
     """Which pairs a problem shows, as conformance.transform.visible_pairs tells; None if all."""
     pairs = visible_pairs(problem)
@@ -234,6 +257,9 @@ def _keywords(
         "slopes": lambda: tensors.get("slopes"),
         "softcap": lambda: problem.softcap,
         "sink": lambda: tensors.get("sink"),
+        "dropout_p": lambda: 0.0 if problem.dropout is None else problem.dropout.p,
+        "dropout_seed": lambda: 0 if problem.dropout is None else problem.dropout.seed,
+        "dropout_offset": lambda: 0 if problem.dropout is None else problem.dropout.offset,
         "cu_seqlens_q": lambda: offsets(problem.cu_seqlens_q),
         "cu_seqlens_k": lambda: offsets(problem.cu_seqlens_k),
         "problem": lambda: problem,
@@ -256,7 +282,7 @@ TOLD_BY = {
     "sink": ("sink",),
     "varlen": ("cu_seqlens_q",),
     "scale": ("scale",),
-    "dropout": (),
+    "dropout": ("dropout_p",),
     "dropout_bits": (),
 }
 
