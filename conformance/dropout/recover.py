@@ -7,7 +7,7 @@ in one channel do the same for dv, dq and dk. docs/dropout.md derives it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -44,14 +44,20 @@ class Recovered:
         0 where a weight was dropped, ``1 / (1 - p)`` where it was kept, NaN where no pair is seen.
         Without gradients only "out".
     seen : bool array of that shape
-    lse : (batch, heads_q, max_seqlen_q), or None if the kernel gives none
-        As the kernel gave it; NaN beyond a packed sequence.
+    answers : {first: Result}
+        The kernel's answer to each probe, by where it begins.
     """
 
     problem: Problem
     factors: dict[str, Array]
     seen: Bools
-    lse: Array | None
+    answers: Mapping[int, Result]
+
+    @property
+    def dropout(self) -> Dropout:
+        """What was asked of dropout."""
+        assert self.problem.dropout is not None
+        return self.problem.dropout
 
     @cached_property
     def keep(self) -> Bools:
@@ -66,8 +72,7 @@ class Recovered:
         Broken
             If some factor is neither near 0 nor any that a kept weight could have.
         """
-        assert self.problem.dropout is not None
-        whole, factor = 1 - self.problem.dropout.p, self.factors[name]
+        whole, factor = 1 - self.dropout.p, self.factors[name]
         kept, dropped = factor >= whole / 2, np.abs(factor) <= whole / 4
         if (unclear := self.seen & ~(kept | dropped)).any():
             at = tuple(int(index) for index in np.argwhere(unclear)[0])
@@ -94,21 +99,43 @@ def recover(subject: Subject, problem: Problem) -> Recovered:
     Unsupported
         If the kernel declines such problems.
     """
-    shape = problem.shape_scores
     names = ("out", *GRADIENTS) if problem.dout is not None else ("out",)
-    factors = {name: np.full(shape, np.nan) for name in names}
-    seen = np.zeros(shape, np.bool_)
-    probes = {first: probe(problem, first) for first in firsts(problem)}
-    answers = {first: subject(asked) for first, asked in probes.items()}
+    answers: dict[int, Result] = {}
+    for first in firsts(problem):
+        if answers:
+            require_seeded(subject, problem)
+        answers[first] = subject(probe(problem, first))
+    seen = visible(problem)
+    factors = {name: np.full(seen.shape, np.nan) for name in names}
+    for first, answer in answers.items():
+        for name, factor in read(problem, first, answer).items():
+            np.copyto(factors[name], factor, where=seen & ~np.isnan(factor))
+    return Recovered(problem=problem, factors=factors, seen=seen, answers=answers)
+
+
+def require_seeded(subject: Subject, problem: Problem) -> None:
+    """Decline what takes the same mask in several calls, for a kernel that cannot repeat one.
+
+    Raises
+    ------
+    Unsupported
+        If the contract says that its generator cannot be seeded.
+    """
+    if subject.contract(problem).dropout == "unseeded":
+        raise Unsupported("not testable: its generator cannot be seeded (dropout='unseeded')")
+
+
+def visible(problem: Problem) -> Bools:
+    """Which pairs are seen, (batch, heads_q, max_seqlen_q, max_seqlen_k)."""
+    seen = np.zeros(problem.shape_scores, np.bool_)
     for head in problem.heads():
-        at = (head.sequence, head.head_q, slice(head.seqlen_q), slice(head.seqlen_k))
-        seen[at] = head.mask.visible(range(head.seqlen_q), range(head.seqlen_k))
-        for first, answer in answers.items():
-            for name, rows, keys, values in _read(probes[first], head, seen[at], first, answer):
-                factors[name][at][rows, keys] = values
-    for factor in factors.values():
-        factor[~seen] = np.nan
-    return Recovered(problem=problem, factors=factors, seen=seen, lse=_lse(problem, answers[0]))
+        rows, keys = range(head.seqlen_q), range(head.seqlen_k)
+        seen[_at(head)] = head.mask.visible(rows, keys)
+    return seen
+
+
+def _at(head: Head) -> tuple[int, int, slice, slice]:
+    return (head.sequence, head.head_q, slice(head.seqlen_q), slice(head.seqlen_k))
 
 
 def width_of(problem: Problem) -> int:
@@ -157,6 +184,21 @@ def _rows(problem: Problem, head: Head, first: int) -> tuple[Array, Array]:
     return slots[slots >= behind] - behind, channels[slots >= behind]
 
 
+def read(problem: Problem, first: int, answer: Result) -> dict[str, Array]:
+    """What the answer to one probe says, by tensor; NaN where that probe tells nothing.
+
+    out and dv are proportional to the factors, so that this reads their bounds, too.
+    """
+    asked = probe(problem, first)
+    names = ("out", *GRADIENTS) if asked.dout is not None else ("out",)
+    factors = {name: np.full(asked.shape_scores, np.nan) for name in names}
+    for head in asked.heads():
+        seen = head.mask.visible(range(head.seqlen_q), range(head.seqlen_k))
+        for name, rows, keys, values in _read(asked, head, seen, first, answer):
+            factors[name][_at(head)][rows, keys] = values
+    return factors
+
+
 def _read(
     asked: Problem, head: Head, seen: Bools, first: int, answer: Result
 ) -> Iterator[tuple[str, Array | slice, Array | slice, Array]]:
@@ -172,8 +214,9 @@ def _read(
     dq, dk, dv = _given(answer, "dq"), _given(answer, "dk"), _given(answer, "dv")
     dq, dk, dv = dq[head.at_q], dk[head.at_k], dv[head.at_k]
     yield "dv", rows, every, dv[:, places].T / LOUD * sees[rows]
-    dout = asked.dout[head.at_q].astype(np.float64)
-    dp = dout @ asked.v[head.at_k].T
+    assert head.dout is not None
+    dout = head.dout.astype(np.float64)
+    dp = dout @ head.v.T
     delta = (dout * out).sum(axis=1, keepdims=True)
     from_dq = dq[:, width + channels] / head.scale * sees
     yield "dq", every, keys, (from_dq + delta) / dp[:, keys]
@@ -186,15 +229,6 @@ def _given(answer: Result, name: str) -> Array:
     if tensor is None:
         raise BadAnswer(f"the kernel gave no {name}: the problem asks for it")
     return np.asarray(tensor, np.float64)
-
-
-def _lse(problem: Problem, answer: Result) -> Array | None:
-    if answer.lse is None:
-        return None
-    lse = np.full(problem.shape_scores[:3], np.nan)
-    for head in problem.heads():
-        lse[head.sequence, head.head_q, : head.seqlen_q] = answer.lse[head.at_lse]
-    return lse
 
 
 MASKS = Shape(seqlens_q=(1024,) * 2, seqlens_k=(128,) * 2, heads_q=4, heads_k=4, head_dim=128)

@@ -32,6 +32,11 @@ class Shape:
     mask: Mask = field(default_factory=Mask)
     packed: bool = False
 
+    @property
+    def pairs(self) -> int:
+        """Pairs of a query and a key, over all heads and sequences."""
+        return self.heads_q * int(np.dot(self.seqlens_q, self.seqlens_k))
+
     def zeros(self, format: Format, dropout: Dropout, *, backward: bool) -> Problem:
         """The problem of this shape, all tensors 0; with a dout if `backward`."""
         q = self._tensor(self.seqlens_q, self.heads_q, format)

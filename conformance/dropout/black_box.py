@@ -1,0 +1,69 @@
+"""The problems that a kernel's dropout is asked, and what it answered, kept for the other laws."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from conformance.dropout.recover import Recovered, recover
+from conformance.dropout.shape import Shape
+from conformance.inputs import Stream
+from conformance.kernel import Subject
+from reference.dropout import Dropout
+from reference.formats import FORMATS
+from reference.mask import Mask
+from reference.problem import Problem, Unsupported
+
+P = 0.3
+"""Neither half, where keeping and dropping look alike, nor a number that 8 bits hold."""
+P_ROUNDED = 0.99
+"""Its roundings to bf16, fp16 and 8 bits change 1 / (1 - p) by more than any bound of out."""
+
+CAUSAL = Mask(window=(None, 0))
+SHAPES = {
+    "one-call": Shape(seqlens_q=(31, 31), seqlens_k=(29, 29)),
+    "odd": Shape(seqlens_q=(67, 67), seqlens_k=(131, 131)),
+    "causal": Shape(seqlens_q=(70, 70), seqlens_k=(91, 91), mask=CAUSAL),
+    "window": Shape(seqlens_q=(90, 90), seqlens_k=(77, 77), mask=Mask(window=(20, 7))),
+    "packed": Shape(seqlens_q=(17, 1, 64, 0, 40), seqlens_k=(33, 9, 70, 5, 129), packed=True),
+    "gqa": Shape(seqlens_q=(31, 31), seqlens_k=(67, 67), heads_q=6, heads_k=2),
+}
+"""Several sequences, heads and, but for the first, tiles of keys; lengths no tile divides."""
+
+
+@lru_cache(maxsize=1)
+def stream(seed: int) -> Dropout:
+    """The dropout that a run asks for: all 128 bits of seed and offset are drawn."""
+    first, second = (int(word) for word in Stream(f"{seed}/dropout").words("stream", 2))
+    return Dropout(p=P, seed=first, offset=second)
+
+
+@lru_cache(maxsize=64)
+def recovered(
+    subject: Subject, shape: Shape, format: str, dropout: Dropout, *, backward: bool
+) -> Recovered:
+    """What a kernel's answers tell of its decisions; without the backward's if it has none.
+
+    Raises
+    ------
+    Unsupported
+        If it declines even the forward, or cannot be seeded and one call does not tell all.
+    """
+    problem = shape.zeros(FORMATS[format], dropout, backward=backward)
+    try:
+        return recover(subject, problem)
+    except Unsupported as declined:
+        if not backward or "not testable" in str(declined):
+            raise
+        return recover(subject, problem.replace(dout=None))
+
+
+def with_values(problem: Problem) -> Problem:
+    """The same problem with random tensors."""
+    draw = Stream("dropout/values").normal
+    return problem.replace(
+        **{
+            name: problem.format.round(draw(name, tensor.shape))
+            for name in ("q", "k", "v", "dout")
+            if (tensor := getattr(problem, name)) is not None
+        }
+    )

@@ -1,0 +1,212 @@
+"""What a mask is, if it is not the one that it should be: the usual slips, each with its name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from reference.dropout import Dropout
+from reference.formats import BF16, FP16, Array
+from reference.head import Head
+from reference.mask import Bools
+from reference.problem import Problem
+
+Element = Callable[[Head, Array, Array], Array]
+
+ALIKE = 0.999
+"""Share of equal decisions from which two masks count as one; unrelated ones stay below 0.99."""
+OVERLAP = 512
+"""Decisions that two masks must share, one moved along the other, to count as one stream."""
+PERIODS = (512, 1024, 2048, 4096, 8192, 16384)
+TILES = (16, 32, 64, 128, 256)
+
+
+def declared(problem: Problem) -> Bools:
+    """The decisions that the problem's dropout makes, (batch, heads_q, max_seqlen_q, max_seqlen_k).
+
+    False where no pair is seen.
+    """
+    assert problem.dropout is not None
+    return _drawn(problem, problem.dropout, _element)
+
+
+def _element(head: Head, i: Array, j: Array) -> Array:
+    """The number of element (i, j): the definition's, from which the others stray."""
+    return _first(head) + i * head.seqlen_k + j
+
+
+def _first(head: Head) -> int:
+    assert head.dropout is not None
+    return head.dropout.first
+
+
+def _of_sequence(head: Head) -> int:
+    """The number of a sequence's first element."""
+    return _first(head) - head.head_q * head.seqlen_q * head.seqlen_k
+
+
+def _drawn(problem: Problem, dropout: Dropout, element: Element) -> Bools:
+    keep = np.zeros(problem.shape_scores, np.bool_)
+    total = problem.heads_q * int(np.dot(problem.seqlens_q, problem.seqlens_k))
+    for head in problem.heads():
+        i, j = np.arange(head.seqlen_q)[:, None], np.arange(head.seqlen_k)
+        numbers = np.broadcast_to(element(head, i, j), (head.seqlen_q, head.seqlen_k))
+        if dropout.bits is not None:
+            numbers = numbers % max(total, 1)
+        seen = head.mask.visible(range(head.seqlen_q), range(head.seqlen_k))
+        decisions = dropout.keep(numbers.ravel(), 1).reshape(seen.shape)
+        keep[head.sequence, head.head_q, : head.seqlen_q, : head.seqlen_k] = seen & decisions
+    return keep
+
+
+def _elements() -> Iterator[tuple[str, Element]]:
+    yield (
+        "with the first head's decisions in every head of a sequence",
+        lambda head, i, j: _of_sequence(head) + i * head.seqlen_k + j,
+    )
+    yield (
+        "with the decisions of key heads, the same for the query heads that share one",
+        lambda head, i, j: (
+            _of_sequence(head) + (head.head_k * head.seqlen_q + i) * head.seqlen_k + j
+        ),
+    )
+    yield (
+        "with the first sequence's decisions in every sequence",
+        lambda head, i, j: _element(head, i, j) - _of_sequence(head),
+    )
+    yield (
+        "with the first head's decisions in every head of every sequence",
+        lambda head, i, j: i * head.seqlen_k + j,
+    )
+    yield (
+        "transposed: element (i, j) has the number of (j, i)",
+        lambda head, i, j: _first(head) + j * head.seqlen_q + i,
+    )
+    yield (
+        "with the bits of each byte from the most significant one",
+        lambda head, i, j: _element(head, i, j) ^ 7,
+    )
+    for period in PERIODS:
+        yield f"begun anew after every {period} elements", _restarting(period)
+    for tile in TILES:
+        yield f"begun anew in each tile of {tile} x {tile}", _in_tile(tile, tile)
+        yield f"begun anew in each tile of {tile} keys", _in_tile(2**62, tile)
+        yield f"with rows padded to a multiple of {tile} elements in each head", _padded(tile)
+        yield f"with rows padded to a multiple of {tile} elements", _padded_throughout(tile)
+
+
+def _restarting(period: int) -> Element:
+    return lambda head, i, j: _element(head, i, j) % period
+
+
+def _in_tile(rows: int, keys: int) -> Element:
+    return lambda head, i, j: _element(head, i % rows, j % keys)
+
+
+def _padded(multiple: int) -> Element:
+    return lambda head, i, j: _first(head) + i * _up(head.seqlen_k, multiple) + j
+
+
+def _padded_throughout(multiple: int) -> Element:
+    return lambda head, i, j: (
+        (_first(head) // max(head.seqlen_k, 1) + i) * _up(head.seqlen_k, multiple) + j
+    )
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+def quantised(p: float) -> dict[str, float]:
+    """What p is after the usual roundings of it, or of 1 - p, by name."""
+    return {
+        "p rounded to bf16": float(BF16.round(np.asarray(p))),
+        "1 - p rounded to bf16": 1 - float(BF16.round(np.asarray(1 - p))),
+        "p rounded to fp16": float(FP16.round(np.asarray(p))),
+        "1 - p rounded to fp16": 1 - float(FP16.round(np.asarray(1 - p))),
+        "p rounded to 8 bits": round(p * 256) / 256,
+        "p cut to 8 bits": np.floor(p * 256) / 256,
+        "1 - p cut to 8 bits": 1 - np.floor((1 - p) * 256) / 256,
+        "p rounded to 255ths": round(p * 255) / 255,
+        "1 - p cut to 255ths": 1 - np.floor((1 - p) * 255) / 255,
+        "a byte compared with 255 (1 - p)": 1 - (np.floor((1 - p) * 255) + 1) / 256,
+        "p rounded to 16 bits": round(p * 65536) / 65536,
+    }
+
+
+def _streams(dropout: Dropout) -> Iterator[tuple[str, Dropout]]:
+    """The same generator asked for something else."""
+    seed, offset = dropout.seed, dropout.offset
+    for name, p in {**quantised(dropout.p), "p and 1 - p exchanged": 1 - dropout.p}.items():
+        if 0 <= p < 1:
+            yield f"with {name} ({p:.8g} for {dropout.p:.8g})", replace(dropout, p=float(p))
+    for name, other in {
+        "offset 0": 0,
+        "the next offset": offset + 1,
+        "the offset before": offset - 1,
+        "the offset with its lowest bit changed": offset ^ 1,
+        "the low 32 bits of the offset": offset % 2**32,
+    }.items():
+        yield f"at {name}", replace(dropout, offset=other % 2**64)
+    yield "from seed 0", replace(dropout, seed=0)
+    yield "from the low 32 bits of the seed", replace(dropout, seed=seed % 2**32)
+    yield "with seed and offset exchanged", replace(dropout, seed=offset, offset=seed)
+
+
+def name_of(keep: Bools, seen: Bools, problem: Problem) -> str:
+    """What a mask is of the problem's own; a phrase that goes on after "it is ..."."""
+    assert problem.dropout is not None
+    want, p = declared(problem), problem.dropout.p
+    every = [(name, _drawn(problem, problem.dropout, number)) for name, number in _elements()]
+    every += [(name, _drawn(problem, other, _element)) for name, other in _streams(problem.dropout)]
+    other = [one for one in every if agreement(want, one[1], seen) < 1]
+    best, drawn = max(other, key=lambda one: agreement(keep, one[1], seen))
+    if agreement(keep, drawn, seen) >= ALIKE:
+        return f"the declared one {best}"
+    more, fewer = (int(np.count_nonzero(one)) for one in (keep & ~want & seen, want & ~keep & seen))
+    if not more or not fewer:
+        share = 1 - float(np.mean(keep[seen]))
+        return (
+            f"the declared one at another p: it drops {share:.4g} of the weights, for p = {p:.4g}"
+        )
+    return unlike(keep, want, seen, p)
+
+
+def agreement(a: Bools, b: Bools, seen: Bools) -> float:
+    """The share of the seen pairs at which two masks decide the same."""
+    return float(np.mean((a == b)[seen])) if seen.any() else 1.0
+
+
+def unlike(a: Bools, b: Bools, seen: Bools, p: float) -> str:
+    """How two masks that differ are related."""
+    if shift := shift_of(a[seen], b[seen]):
+        return f"the other one moved along by {shift} elements: their streams overlap"
+    share, chance = agreement(a, b, seen), p * p + (1 - p) * (1 - p)
+    near = is_near(share, chance, int(np.count_nonzero(seen)))
+    told = f"equal to it at {share:.1%} of the pairs"
+    return f"{told}, as unrelated masks are: from another seed, offset or place" if near else told
+
+
+def is_near(share: float, chance: float, count: int) -> bool:
+    """Whether a share of `count` decisions is within 8 sigma of its chance."""
+    return abs(share - chance) <= 8 * math.sqrt(0.25 / max(count, 1))
+
+
+def shift_of(a: Bools, b: Bools) -> int:
+    """By how many elements `a` is `b` moved along: a[t] = b[t + shift]; 0 if by none."""
+    size = len(a)
+    x, y = (one - one.mean() for one in (a.astype(np.float64), b.astype(np.float64)))
+    spread = float(x.std() * y.std()) if size > OVERLAP else 0.0
+    if spread == 0:
+        return 0
+    spectrum = np.conj(np.fft.rfft(x, 2 * size)) * np.fft.rfft(y, 2 * size)
+    products = np.fft.irfft(spectrum, 2 * size)  # [s]: sum of a[t] b[t + s], s modulo 2 size
+    shifts = np.concatenate([np.arange(size), np.arange(-size, 0)])
+    shared = size - np.abs(shifts)
+    like = np.where(shared >= OVERLAP, products / np.maximum(shared, 1) / spread, 0.0)
+    like[0] = 0.0
+    at = int(np.argmax(like))
+    return int(shifts[at]) if like[at] > 0.9 else 0
