@@ -1,1 +1,0 @@
-"""Dropout, proved: masks recovered from a black box, and statistics that a bad generator fails."""
