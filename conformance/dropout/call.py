@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+
+Bits = NDArray[np.bool_]
+Spectrum = NDArray[np.complex64]
 
 LEADING = 2**20  # elements of a call that meet their like at every distance
 
@@ -24,32 +27,29 @@ class Call:
     rare : (batch, heads, seqlen_q, seqlen_k) bool
     chance : float
         Nominal chance of a rare decision.
+    leading : future of `spectrum`
+        Computed once for this call and the next.
     before, first : (elements,) bool, or None
         Rare decisions of the call before and of the first one; None in the first one.
-    leading_before : complex64, or None
-        `leading` of the call before.
+    leading_before : future of `spectrum`, or None
     """
 
-    rare: NDArray[np.bool_]
+    rare: Bits
     chance: float
-    before: NDArray[np.bool_] | None = None
-    first: NDArray[np.bool_] | None = None
-    leading_before: NDArray[np.complex64] | None = None
+    leading: Future[Spectrum]
+    before: Bits | None = None
+    first: Bits | None = None
+    leading_before: Future[Spectrum] | None = None
 
     @property
-    def flat(self) -> NDArray[np.bool_]:
+    def flat(self) -> Bits:
         """All elements in the order of the stream."""
         return self.rare.reshape(-1)
 
-    @cached_property
-    def packed(self) -> NDArray[np.uint8]:
-        """Eight elements to a byte, LSB first, without what does not fill a byte."""
-        return np.packbits(self.flat[: self.flat.size // 8 * 8], bitorder="little")
 
-    @cached_property
-    def leading(self) -> NDArray[np.complex64]:
-        """Fourier transform of the leading elements, less their mean."""
-        elements = self.flat[:LEADING].astype(np.float32)
-        spectrum: NDArray[np.complex64] = scipy.fft.rfft(elements - np.float32(self.chance))
-        spectrum[0] = 0
-        return spectrum
+def spectrum(flat: Bits, chance: float) -> Spectrum:
+    """Fourier transform of the leading elements, less their mean."""
+    elements = flat[:LEADING].astype(np.float32)
+    found: Spectrum = scipy.fft.rfft(elements - np.float32(chance))
+    found[0] = 0
+    return found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from conformance.dropout.scores import Test
 from conformance.dropout.totals import Totals
@@ -20,14 +23,17 @@ class Findings:
     alpha : float
         Chance that a perfect generator is rejected in a run.
     tests : tuple of Test
-    rates : mapping
+    readings : mapping
         Chance of the observed keep rate for each reading of p, by `conformance.dropout.rates`.
+    sums : mapping
+        What was counted, by the name of the statistic in `conformance.dropout.battery`.
     """
 
     totals: Totals
     alpha: float
     tests: tuple[Test, ...]
-    rates: Mapping[str, float]
+    readings: Mapping[str, float]
+    sums: Mapping[str, NDArray[Any]]
 
     @property
     def bits(self) -> int:
@@ -52,7 +58,7 @@ class Findings:
     @property
     def fits(self) -> tuple[str, ...]:
         """Readings of p that the keep rate is compatible with."""
-        return tuple(name for name, p_value in self.rates.items() if p_value >= self.level)
+        return tuple(name for name, p_value in self.readings.items() if p_value >= self.level)
 
     def text(self) -> str:
         """The table of tests."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from conformance.dropout import scores
 from conformance.dropout.call import Call
-from conformance.dropout.scores import Draw, Scores, Test, family, one
+from conformance.dropout.scores import Draw, Test, family, one
 from conformance.dropout.totals import Totals
 
 Counts = NDArray[np.int64]
@@ -40,8 +40,9 @@ def judge_serial(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
     distances = np.array(lags(totals.shape))
     pairs = totals.calls * (totals.elements - distances)
     both, either = counts
-    z = scores.pairs(both, either, pairs, totals.rate, draw)
-    sizes = correlation(both, either, pairs, totals.rate)
+    together = scores.covariance(both, either, pairs, totals.rate)
+    z = scores.pairs(together, pairs, totals.rate, draw)
+    sizes = scores.correlation(together, pairs, totals.rate)
     return [
         Test(
             name=f"serial {lag}",
@@ -86,14 +87,15 @@ def _family(name: str, plural: str, both: Counts, totals: Totals, draw: Draw) ->
     first, second = np.array(couples).T
     each = totals.bits // len(both)
     rare = np.diag(both)
-    twice, either = both[first, second], rare[first] + rare[second]
+    either = rare[first] + rare[second]
+    together = scores.covariance(both[first, second], either, each, totals.rate)
     return family(
         f"{name} pairs",
         f"every two {plural}",
-        scores.pairs(twice, either, each, totals.rate, draw),
+        scores.pairs(together, each, totals.rate, draw),
         bits=each * len(couples),
         place=lambda n: f"{plural} {first[n]} and {second[n]}",
-        effects=correlation(twice, either, each, totals.rate),
+        effects=scores.correlation(together, each, totals.rate),
     )
 
 
@@ -116,8 +118,9 @@ def judge_calls(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
     if not pairs:
         return []
     both, either = counts
-    z = scores.pairs(both, either, pairs, totals.rate, draw)
-    sizes = correlation(both, either, pairs, totals.rate)
+    together = scores.covariance(both, either, pairs, totals.rate)
+    z = scores.pairs(together, pairs, totals.rate, draw)
+    sizes = scores.correlation(together, pairs, totals.rate)
     return [
         Test(
             name=name,
@@ -130,9 +133,3 @@ def judge_calls(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
         for n, name in enumerate(("consecutive calls", "calls and the first"))
         if n == 0 or totals.calls > 2
     ]
-
-
-def correlation(both: Counts, either: Counts, pairs: Counts | int, rate: float) -> Scores:
-    """Correlation of the pairs: 1 where they are the same."""
-    covariance = both / pairs - rate * either / pairs + rate**2
-    return np.asarray(covariance / (rate * (1 - rate)))

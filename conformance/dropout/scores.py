@@ -2,7 +2,7 @@
 
 A count x of n trials with chance q has P(X < x) + u P(X = x), u uniform, as its place in its own
 distribution, which is uniform exactly; the normal quantile of that is its score. u comes from a
-fixed stream, so the same masks have the same scores. Nothing is said of large n.
+fixed stream, so the same masks have the same scores. Nothing is approximated for large n.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Test:
 
 
 def binomial(successes: ArrayLike, trials: ArrayLike, chance: ArrayLike, draw: Draw) -> Scores:
-    """Scores of binomial counts, standard normal if the chances are right."""
+    """Scores of binomial counts, independent standard normal if the chances are right."""
     successes, trials, chance = np.broadcast_arrays(successes, trials, chance)
     at = stats.binom.pmf(successes, trials, chance)
     u = draw.random(at.shape)
@@ -81,8 +81,34 @@ def any_rate(scores: Scores, slope: ArrayLike, draw: Draw) -> Scores:
     return whole
 
 
-def pairs(both: ArrayLike, either: ArrayLike, count: ArrayLike, rate: float, draw: Draw) -> Scores:
-    """Scores of how often both of two decisions are rare.
+def table(
+    cells: NDArray[np.int64], chances: Callable[[float], Scores], rate: float, draw: Draw
+) -> Scores:
+    """Scores of the cells of a table but the last, each given those before it.
+
+    Parameters
+    ----------
+    cells : (n,)
+        How often each outcome was seen.
+    chances : function of the rate
+        Of each outcome, (n,).
+    rate : float
+        Observed.
+    """
+
+    def given_those_before(at: float) -> Scores:
+        chance = chances(at)
+        return np.asarray((chance / chance[::-1].cumsum()[::-1])[:-1])
+
+    chance, step = given_those_before(rate), 1e-4 * rate * (1 - rate)
+    left = cells[::-1].cumsum()[::-1][:-1]
+    moves = (given_those_before(rate + step) - given_those_before(rate - step)) / (2 * step)
+    slope = moves * np.sqrt(left / (chance * (1 - chance)))
+    return any_rate(binomial(cells[:-1], left, chance, draw), slope, draw)
+
+
+def covariance(both: ArrayLike, either: ArrayLike, count: ArrayLike, rate: float) -> Scores:
+    """Sum over pairs of the product of both decisions, each less the observed rate.
 
     Parameters
     ----------
@@ -92,21 +118,35 @@ def pairs(both: ArrayLike, either: ArrayLike, count: ArrayLike, rate: float, dra
         Rare first ones and rare second ones, together.
     count : array
         Pairs.
-    rate : float
-        Observed.
+    """
+    return np.asarray(both) - rate * np.asarray(either) + np.asarray(count) * rate**2
+
+
+def pairs(covariance: Scores, count: ArrayLike, rate: float, draw: Draw) -> Scores:
+    """Scores of how often both decisions of a pair are rare.
 
     Of the rare first ones, about count * rate, as many second ones are rare as a binomial count
-    says. At the observed rate its variance is smaller by 1 - rate.
+    says. At the observed rate its variance is smaller by the factor 1 - rate.
     """
-    both, either, count = (np.asarray(a, np.float64) for a in (both, either, count))
-    covariance = both - rate * either + count * rate**2
+    count = np.asarray(count, np.float64)
     successes, trials = np.rint(covariance + count * rate**2), np.rint(count * rate)
+    successes = np.clip(successes, 0, trials)
     return np.asarray(binomial(successes, trials, rate, draw) / np.sqrt(1 - rate))
+
+
+def correlation(covariance: Scores, count: ArrayLike, rate: float) -> Scores:
+    """1 where the decisions of each pair are the same, 0 where they know nothing of each other."""
+    return np.asarray(covariance / (np.asarray(count) * rate * (1 - rate)))
 
 
 def one(score: float) -> float:
     """Chance of a score at least as far from 0."""
     return float(2 * stats.norm.sf(abs(score)))
+
+
+def either_side(below: float, above: float) -> float:
+    """Chance of a statistic at least as far out on its side, doubled for the other side."""
+    return float(min(1.0, 2 * min(below, above)))
 
 
 def worst_of(count: int, p_value: float) -> float:
@@ -140,6 +180,6 @@ def family(
     sides = stats.chi2.cdf(total, scores.size), stats.chi2.sf(total, scores.size)
     smallest = worst_of(scores.size, one(z))
     return [
-        Test(name, compares, total, float(2 * min(sides)), bits, at, effect),
+        Test(name, compares, total, either_side(*sides), bits, at, effect),
         Test(f"{name}, worst", "the worst of them", z, smallest, bits, at, effect),
     ]

@@ -31,6 +31,11 @@ class Totals:
         return min(self.p, 1 - self.p)
 
     @property
+    def rare_word(self) -> str:
+        """Which decision is the rare one."""
+        return "kept" if self.p > 0.5 else "dropped"
+
+    @property
     def elements(self) -> int:
         """Decisions of one call."""
         batch, heads, seqlen_q, seqlen_k = self.shape
