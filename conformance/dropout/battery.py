@@ -99,20 +99,20 @@ def fewest_bits(p: float, alpha: float) -> int:
 
 def judged(sums: Mapping[str, Sum], totals: Totals, *, alpha: float) -> Findings:
     """What the sums of all calls say."""
-    tests = [rates.judge_all(totals, draw("all"))]
+    tests = [rates.judge_all(totals, draw("all", sums["rates"]))]
     if 0 < totals.rare < totals.bits:  # else there is only the rate to judge
         for name, statistic in STATISTICS.items():
-            tests += statistic.judge(sums[name], totals, draw(name))
+            tests += statistic.judge(sums[name], totals, draw(name, sums[name]))
     readings = {
-        name: one(rates.score(totals.rare, totals.bits, min(p, 1 - p), draw("readings")))
+        name: one(rates.score(totals.rare, totals.bits, min(p, 1 - p), draw(name, sums["rates"])))
         for name, p in rates.readings(totals.p).items()
     }
     return Findings(totals=totals, alpha=alpha, tests=tuple(tests), readings=readings, sums=sums)
 
 
-def draw(name: str) -> Draw:
-    """The fixed stream of a statistic."""
-    return np.random.default_rng(zlib.crc32(name.encode()))
+def draw(name: str, counted: Sum) -> Draw:
+    """The draws of a statistic: the same for the same counts, others for others."""
+    return np.random.default_rng([zlib.crc32(name.encode()), zlib.crc32(counted.tobytes())])
 
 
 def _in_turn(calls: Iterable[Masks], seen: list[Masks], pool: Executor) -> Iterator[Call]:

@@ -2,7 +2,8 @@
 
 A count x of n trials with chance q has P(X < x) + u P(X = x), u uniform, as its place in its own
 distribution, which is uniform exactly; the normal quantile of that is its score. u comes from a
-fixed stream, so the same masks have the same scores. Nothing is approximated for large n.
+stream that the counts seed, so the same masks have the same scores. Nothing is approximated for
+large n.
 """
 
 from __future__ import annotations
