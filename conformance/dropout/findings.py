@@ -1,0 +1,71 @@
+"""Findings: what the battery says of the masks it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from conformance.dropout.scores import Test
+from conformance.dropout.totals import Totals
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Findings:
+    """The tests of one run, and what follows from them.
+
+    Attributes
+    ----------
+    totals : Totals
+        How much was seen.
+    alpha : float
+        Chance that a perfect generator is rejected in a run.
+    tests : tuple of Test
+    readings : mapping
+        Chance of the observed keep rate for each reading of p, by `conformance.dropout.rates`.
+    sums : mapping
+        What was counted, by the name of the statistic in `conformance.dropout.battery`.
+    """
+
+    totals: Totals
+    alpha: float
+    tests: tuple[Test, ...]
+    readings: Mapping[str, float]
+    sums: Mapping[str, NDArray[Any]]
+
+    @property
+    def bits(self) -> int:
+        """Decisions seen."""
+        return self.totals.bits
+
+    @property
+    def level(self) -> float:
+        """What the p-value of one test is held against: alpha shared by all tests."""
+        return self.alpha / len(self.tests)
+
+    @property
+    def rejected(self) -> tuple[Test, ...]:
+        """Tests whose p-value is below `level`."""
+        return tuple(test for test in self.tests if test.p_value < self.level)
+
+    @property
+    def passes(self) -> bool:
+        """Whether no test is rejected."""
+        return not self.rejected
+
+    @property
+    def fits(self) -> tuple[str, ...]:
+        """Readings of p that the keep rate is compatible with."""
+        return tuple(name for name, p_value in self.readings.items() if p_value >= self.level)
+
+    def text(self) -> str:
+        """The table of tests."""
+        lines = [f"{'test':24} {'statistic':>12} {'p-value':>10} {'bits':>14}  compares"]
+        lines += [
+            f"{test.name:24} {test.statistic:12.4g} {test.p_value:10.3g} {test.bits:14,}  "
+            f"{test.compares}" + (f"; worst at {test.at}" if test in self.rejected else "")
+            for test in self.tests
+        ]
+        return "\n".join(lines)
