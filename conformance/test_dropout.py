@@ -12,12 +12,15 @@ import pytest
 
 from conformance import patterns
 from conformance.compare import judge
-from conformance.dropout import exact
+from conformance.dropout import effect, exact, sources
+from conformance.dropout.battery import battery
 from conformance.dropout.black_box import (
     CAUSAL,
+    FORMATS_ASKED,
     P_ROUNDED,
     SHAPES,
     P,
+    is_declared,
     recovered,
     stream,
     with_values,
@@ -29,8 +32,10 @@ from conformance.inputs import Stream
 from conformance.kernel import Subject
 from conformance.oracle import Question
 from conformance.plugin import run_of
+from conformance.record import REMARK
 from reference.contract import Contract
 from reference.dropout import Dropout
+from reference.formats import FORMATS
 from reference.problem import Unsupported
 
 pytestmark = pytest.mark.dropout
@@ -43,7 +48,7 @@ every_shape = pytest.mark.parametrize(
         for name, shape in SHAPES.items()
     ],
 )
-every_format = pytest.mark.parametrize("format", ["fp16", "bf16"])
+every_format = pytest.mark.parametrize("format", FORMATS_ASKED)
 
 
 @pytest.fixture
@@ -225,3 +230,30 @@ def test_packed_bits_are_the_mask(
     masks = drops(shape, format, bits=bits, backward=False)
     require_declared(kernel, masks)
     exact.require_declared(masks)
+
+
+@pytest.mark.smoke
+def test_no_statistic_rejects_its_masks(
+    kernel: Subject, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
+    run = run_of(request.config)
+    proved = is_declared(kernel, run.seed)
+    calls = sources.of_the_stream(run.tier) if proved else sources.of_the_kernel(kernel, run.tier)
+    findings = battery(calls)
+    told = sources.remark(findings.bits, run.tier, proved=proved)
+    record_property(REMARK, f"{kernel.name} dropout: {told}")
+    if not findings.passes:
+        raise Broken(findings.text())
+
+
+@pytest.mark.smoke
+@every_format
+def test_the_mean_answer_is_the_one_without_dropout(
+    kernel: Subject, format: str, request: pytest.FixtureRequest
+) -> None:
+    run = run_of(request.config)
+    problem = effect.question(FORMATS[format], stream(run.seed), backward=not run.forward)
+    try:
+        effect.require_no_effect(kernel, problem)
+    except Unsupported:
+        effect.require_no_effect(kernel, problem.replace(dout=None))

@@ -52,5 +52,5 @@ def test_every_tensor_tells_of_the_decisions_that_were_used(format, shape):
 
 def test_masks_of_consecutive_calls_are_those_of_the_stream():
     for call, masks in enumerate(masks_of_kernel(subject(dense.attention), p=0.1, calls=2)):
-        elements = Dropout(p=0.1, offset=call).keep(np.array([0]), masks.keep.size)
+        elements = Dropout(p=0.1, offset=10 * call).keep(np.array([0]), masks.keep.size)
         assert (masks.keep.ravel() == elements[0]).all()

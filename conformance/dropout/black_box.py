@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from conformance.dropout.recover import Recovered, recover
 from conformance.dropout.shape import Shape
+from conformance.dropout.suspects import declared
 from conformance.inputs import Stream
 from conformance.kernel import Subject
 from reference.dropout import Dropout
@@ -17,6 +18,8 @@ P = 0.3
 """Neither half, where keeping and dropping look alike, nor a number that 8 bits hold."""
 P_ROUNDED = 0.99
 """Its roundings to bf16, fp16 and 8 bits change 1 / (1 - p) by more than any bound of out."""
+
+FORMATS_ASKED = ("fp16", "bf16")
 
 CAUSAL = Mask(window=(None, 0))
 SHAPES = {
@@ -55,6 +58,29 @@ def recovered(
         if not backward or "not testable" in str(declined):
             raise
         return recover(subject, problem.replace(dout=None))
+
+
+def is_declared(subject: Subject, seed: int) -> bool:
+    """Whether masks of dense problems are proved to be those of the problem's own stream.
+
+    Raises
+    ------
+    Unsupported
+        If the kernel declines fp16 and bf16 alike.
+    """
+    declined: list[Unsupported] = []
+    for format in FORMATS_ASKED:
+        try:
+            masks = recovered(subject, SHAPES["odd"], format, stream(seed), backward=False)
+        except Unsupported as why:
+            declined.append(why)
+        else:
+            kind = subject.contract(masks.problem).dropout
+            if kind != "problem" or (masks.keep != declared(masks.problem)).any():
+                return False
+    if len(declined) == len(FORMATS_ASKED):
+        raise declined[0]
+    return True
 
 
 def with_values(problem: Problem) -> Problem:

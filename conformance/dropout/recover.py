@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from conformance.dropout.generators import PER_CALL
 from conformance.dropout.masks import Masks
 from conformance.dropout.shape import Shape
 from conformance.kernel import BadAnswer, Subject
@@ -238,7 +239,7 @@ MASKS = Shape(seqlens_q=(1024,) * 2, seqlens_k=(128,) * 2, heads_q=4, heads_k=4,
 def masks_of_kernel(subject: Subject, *, p: float, calls: int) -> Iterator[Masks]:
     """The masks of consecutive calls of a kernel, each read off one call.
 
-    The seed is 0, the offset the number of the call.
+    The seed is 0; the offset moves on as torch_npu's does, by PER_CALL.
 
     Raises
     ------
@@ -249,7 +250,7 @@ def masks_of_kernel(subject: Subject, *, p: float, calls: int) -> Iterator[Masks
     """
     taken = _taken(subject, p)
     for call in range(calls):
-        problem = taken.replace(dropout=Dropout(p=p, offset=call))
+        problem = taken.replace(dropout=Dropout(p=p, offset=PER_CALL * call))
         yield Masks(keep=recover(subject, problem).keep, p=p)
 
 
