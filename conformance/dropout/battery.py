@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from conformance.dropout import blocks, pairs, plane, rates, shifts
 from conformance.dropout.call import Call, spectrum
+from conformance.dropout.faults import fewest_bits
 from conformance.dropout.findings import Findings
 from conformance.dropout.masks import Masks
 from conformance.dropout.scores import Draw, Test, one
@@ -83,18 +83,6 @@ def battery(calls: Iterable[Masks], *, alpha: float = 1e-6, threads: int | None 
             f"give at least {fewest}"
         )
     return judged(sums, totals, alpha=alpha)
-
-
-def fewest_bits(p: float, alpha: float) -> int:
-    """Bits below which the battery says nothing.
-
-    So many that decisions which are all the same are beyond alpha shared by 60 tests, and that a
-    pair of rare decisions is expected 25 times.
-    """
-    rare = min(p, 1 - p)
-    if not rare:
-        return 1
-    return math.ceil(max(math.log(2 * 60 / alpha) / -math.log1p(-rare), 25 / rare**2))
 
 
 def judged(sums: Mapping[str, Sum], totals: Totals, *, alpha: float) -> Findings:

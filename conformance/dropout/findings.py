@@ -8,8 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from conformance.dropout.faults import cannot_tell
+from conformance.dropout.faulty import FAULTY
 from conformance.dropout.scores import Test
 from conformance.dropout.totals import Totals
+from conformance.dropout.verdict import likely
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,6 +44,11 @@ class Findings:
         return self.totals.bits
 
     @property
+    def keep_rate(self) -> float:
+        """Observed share of kept decisions."""
+        return self.totals.rate if self.totals.p > 0.5 else 1 - self.totals.rate
+
+    @property
     def level(self) -> float:
         """What the p-value of one test is held against: alpha shared by all tests."""
         return self.alpha / len(self.tests)
@@ -60,12 +68,44 @@ class Findings:
         """Readings of p that the keep rate is compatible with."""
         return tuple(name for name, p_value in self.readings.items() if p_value >= self.level)
 
+    @property
+    def cannot_tell(self) -> dict[str, int]:
+        """Faults that so few bits cannot show, and the bits that each takes.
+
+        Those of p are left out where the keep rate is rejected.
+        """
+        unseen = cannot_tell(self.totals.p, self.bits, self.alpha)
+        told = "keep rate" in (test.name for test in self.rejected)
+        return {name: bits for name, bits in unseen.items() if not (told and name[:2] == "p-")}
+
+    @property
+    def likely(self) -> str:
+        """The likely fault in one sentence; empty if no test is rejected."""
+        return likely(self.rejected, self.totals, self.readings) if self.rejected else ""
+
+    @property
+    def summary(self) -> str:
+        """The verdict in a few lines, without the table."""
+        totals, tests, count = self.totals, len(self.tests), len(self.rejected)
+        fits = ", ".join(self.fits) or "none of its readings"
+        lines = [
+            f"{self.bits:,} bits in {totals.calls} calls of shape {totals.shape}, p = {totals.p}",
+            f"keep rate {self.keep_rate:.7f} fits p as: {fits}",
+            f"{count} of {tests} tests beyond {self.level:.2g} = {self.alpha:g} / {tests}",
+        ]
+        lines += [f"likely: {self.likely}"] if count else []
+        lines += [
+            f"cannot tell: {name} ({FAULTY[name].what}) needs {bits:,} bits"
+            for name, bits in self.cannot_tell.items()
+        ]
+        return "\n".join([*lines, "passes" if self.passes else "rejected"])
+
     def text(self) -> str:
-        """The table of tests."""
+        """The table of tests, and the verdict."""
         lines = [f"{'test':24} {'statistic':>12} {'p-value':>10} {'bits':>14}  compares"]
         lines += [
             f"{test.name:24} {test.statistic:12.4g} {test.p_value:10.3g} {test.bits:14,}  "
             f"{test.compares}" + (f"; worst at {test.at}" if test in self.rejected else "")
             for test in self.tests
         ]
-        return "\n".join(lines)
+        return "\n".join([*lines, "", self.summary])

@@ -1,0 +1,88 @@
+"""What is likely wrong, in one sentence, from which tests are rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from conformance.dropout.rates import readings
+from conformance.dropout.scores import Test
+from conformance.dropout.totals import Totals
+
+COPY = 0.9  # correlation from which two decisions are called the same
+UNLIKELY = 1e-3  # chance of the observed rate below which a reading of p is not named
+
+WORDS = {
+    "fp16": "p is rounded to fp16",
+    "bf16": "p is rounded to bf16",
+    "8 bits": "p is quantised to 8 bits",
+    "8 bits, cut": "1 - p is cut to 8 bits",
+    "1 - p in fp16": "1 - p is rounded to fp16",
+    "1 - p in bf16": "1 - p is rounded to bf16",
+}
+
+
+def likely(rejected: Sequence[Test], totals: Totals, fits: Mapping[str, float]) -> str:
+    """The fault that explains the most, looked for from the plainest on.
+
+    Parameters
+    ----------
+    rejected : tests, at least one
+    fits : mapping
+        Chance of the observed rate for each reading of p.
+    """
+    return (
+        _copied({test.name: test for test in rejected if test.effect > COPY}, totals)
+        or ("keep rate" in {test.name for test in rejected} and _rate(totals, fits))
+        or _elsewhere(rejected)
+    )
+
+
+def _copied(copies: Mapping[str, Test], totals: Totals) -> str:
+    """Which decisions are those of another place."""
+    along = [test for name, test in copies.items() if name.startswith(("serial", "any lag"))]
+    period = min((int(test.at.split()[1]) for test in along), default=totals.elements)
+    if period < totals.shape[2] * totals.shape[3]:
+        return f"the stream begins again every {period} elements"
+    for name, plural in (("head", "heads"), ("batch", "batches")):
+        for test in (f"{name} pairs", f"{name} pairs, worst"):
+            if test in copies:
+                return f"masks are shared by {plural}: {copies[test].at} have the same decisions"
+    if "consecutive calls" in copies:
+        return "consecutive calls have the same masks: is the offset advanced, and is it used?"
+    if "calls and the first" in copies:
+        return "later calls have the masks of the first one: is the offset advanced?"
+    if "any shift" in copies:
+        return (
+            f"each call begins {copies['any shift'].at.split()[1]} elements into the one before: "
+            "the offset is advanced too little, so consecutive calls overlap"
+        )
+    return ""
+
+
+def _elsewhere(rejected: Sequence[Test]) -> str:
+    """Which places have another rate, or which decisions know of each other."""
+    worst = min(rejected, key=lambda test: test.p_value)
+    if places := [test for test in rejected if test.name.endswith(" rates")]:
+        worst = min(places, key=lambda test: test.p_value)
+        return f"the keep rate depends on the {worst.name.removesuffix(' rates')}: worst {worst.at}"
+    at = f" (worst at {worst.at})" if worst.at else ""
+    return f"decisions know of each other: {worst.name}, {worst.compares}{at}"
+
+
+def _rate(totals: Totals, fits: Mapping[str, float]) -> str:
+    """The reading of p that fits best, if one fits; or that kept and dropped changed places."""
+    values = readings(totals.p)
+    best = max(WORDS, key=fits.__getitem__)
+    if fits[best] >= UNLIKELY and values[best] != totals.p:
+        same = [words for name, words in WORDS.items() if values[name] == values[best]]
+        return f"{' or '.join(same)}: {totals.p} -> {values[best]:.7g}; {_measured(totals)}"
+    sigma = (totals.chance * (1 - totals.chance) / totals.bits) ** 0.5
+    if abs(totals.rate - (1 - totals.chance)) < 4 * sigma:
+        return "kept and dropped are exchanged"
+    return f"the keep rate is not 1 - p: {_measured(totals)}"
+
+
+def _measured(totals: Totals) -> str:
+    dropped = totals.rate if totals.p <= 0.5 else 1 - totals.rate
+    sigma = (totals.rate * (1 - totals.rate) / totals.bits) ** 0.5
+    return f"a share of {dropped:.6f} +- {2 * sigma:.1g} is dropped, p is {totals.p}"
