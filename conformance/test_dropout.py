@@ -19,13 +19,15 @@ from conformance.dropout.black_box import (
     FORMATS_ASKED,
     P_ROUNDED,
     SHAPES,
+    Drops,
+    asking,
     P,
     is_declared,
     recovered,
     stream,
     with_values,
 )
-from conformance.dropout.recover import Broken, Recovered, require_seeded
+from conformance.dropout.recover import Broken, Recovered
 from conformance.dropout.shape import Shape
 from conformance.explain import explain
 from conformance.inputs import Stream
@@ -39,7 +41,6 @@ from reference.formats import FORMATS
 from reference.problem import Unsupported
 
 pytestmark = pytest.mark.dropout
-Drops = Callable[..., Recovered]
 
 every_shape = pytest.mark.parametrize(
     "shape",
@@ -55,17 +56,7 @@ every_format = pytest.mark.parametrize("format", FORMATS_ASKED)
 def drops(kernel: Subject, request: pytest.FixtureRequest) -> Drops:
     """Asks the kernel for the masks of a shape, in this run's stream or one that differs."""
     run = run_of(request.config)
-
-    def ask(
-        shape: Shape, format: str, *, backward: bool = True, seeded: bool = False, **changes: Any
-    ) -> Recovered:
-        dropout = replace(stream(run.seed), **changes) if changes else stream(run.seed)
-        asked = recovered(kernel, shape, format, dropout, backward=backward and not run.forward)
-        if seeded:
-            require_seeded(kernel, asked.problem)
-        return asked
-
-    return ask
+    return asking(kernel, seed=run.seed, gradients=not run.forward)
 
 
 def contract(kernel: Subject, masks: Recovered) -> Contract:
@@ -154,11 +145,11 @@ def test_the_same_seed_and_offset_draw_the_same_mask(drops: Drops, format: str) 
     exact.require_same(again.keep, masks.keep, masks.seen, p=P, what=what)
 
 
-OTHERS: dict[str, Callable[[Dropout], dict[str, int]]] = {
-    "seed": lambda one: {"seed": one.seed ^ 1},
-    "seed, its high half": lambda one: {"seed": one.seed ^ 2**32},
-    "offset": lambda one: {"offset": one.offset ^ 1},
-    "offset, its high half": lambda one: {"offset": one.offset ^ 2**32},
+OTHERS: dict[str, Callable[[Dropout], dict[str, Any]]] = {
+    "another seed": lambda one: {"seed": one.seed ^ 1},
+    "a seed with other high bits": lambda one: {"seed": one.seed ^ 2**32},
+    "another offset": lambda one: {"offset": one.offset ^ 1},
+    "an offset with other high bits": lambda one: {"offset": one.offset ^ 2**32},
 }
 
 
@@ -167,15 +158,15 @@ OTHERS: dict[str, Callable[[Dropout], dict[str, int]]] = {
 def test_another_seed_or_offset_draws_another_mask(drops: Drops, format: str, other: str) -> None:
     masks = drops(SHAPES["one-call"], format, seeded=True)
     changed = drops(SHAPES["one-call"], format, **OTHERS[other](masks.dropout))
-    exact.require_unrelated(changed.keep, masks.keep, p=P, what=f"what another {other}, draws")
+    exact.require_unrelated(changed.keep, masks.keep, p=P, first=other, second="the first one")
 
 
 @every_format
 def test_no_two_heads_or_sequences_drop_alike(drops: Drops, format: str) -> None:
     keep = drops(SHAPES["odd"], format, seeded=True).keep
-    for a, b in combinations(np.ndindex(keep.shape[:2]), 2):
-        what = f"the mask of sequence, head {b}, beside that of {a},"
-        exact.require_unrelated(keep[b], keep[a], p=P, what=what)
+    names = {at: "head {1} of sequence {0}".format(*at) for at in np.ndindex(keep.shape[:2])}
+    for a, b in combinations(names, 2):
+        exact.require_unrelated(keep[b], keep[a], p=P, first=names[b], second=names[a])
 
 
 ELSE: dict[str, dict[str, Any]] = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any, Protocol
 
-from conformance.dropout.recover import Recovered, recover
+from conformance.dropout.recover import Recovered, recover, require_seeded
 from conformance.dropout.shape import Shape
 from conformance.dropout.suspects import declared
 from conformance.inputs import Stream
@@ -14,8 +16,8 @@ from reference.formats import FORMATS
 from reference.mask import Mask
 from reference.problem import Problem, Unsupported
 
-P = 0.3
-"""Neither half, where keeping and dropping look alike, nor a number that 8 bits hold."""
+P = 0.35
+"""Not half, where keeping and dropping look alike; its roundings are numbers of their own."""
 P_ROUNDED = 0.99
 """Its roundings to bf16, fp16 and 8 bits change 1 / (1 - p) by more than any bound of out."""
 
@@ -58,6 +60,37 @@ def recovered(
         if not backward or "not testable" in str(declined):
             raise
         return recover(subject, problem.replace(dout=None))
+
+
+class Drops(Protocol):
+    """Asks one kernel for the masks of a shape: `asking` makes it."""
+
+    def __call__(
+        self,
+        shape: Shape,
+        format: str,
+        *,
+        backward: bool = True,
+        seeded: bool = False,
+        **changes: Any,
+    ) -> Recovered:
+        """The masks; `changes` of the run's Dropout; `seeded` declines without a seed."""
+        ...
+
+
+def asking(subject: Subject, *, seed: int, gradients: bool = True) -> Drops:
+    """What asks a kernel in the stream of a run; without `gradients`, for the forward alone."""
+
+    def ask(
+        shape: Shape, format: str, *, backward: bool = True, seeded: bool = False, **changes: Any
+    ) -> Recovered:
+        dropout = replace(stream(seed), **changes) if changes else stream(seed)
+        masks = recovered(subject, shape, format, dropout, backward=backward and gradients)
+        if seeded:
+            require_seeded(subject, masks.problem)
+        return masks
+
+    return ask
 
 
 def is_declared(subject: Subject, seed: int) -> bool:

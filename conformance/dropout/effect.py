@@ -117,14 +117,19 @@ def question(format: Format, dropout: Dropout, *, backward: bool) -> Problem:
     q is small, so that no weight outweighs the others.
     """
     draw = Stream("dropout/effect").normal
-    seqlens = {"q": SEQLEN_Q, "k": SEQLEN_K, "v": SEQLEN_K, "dout": SEQLEN_Q}
-    means, sizes = {"v": 1.0, "dout": 1.0}, {"k": 1.0}
-    tensors = {}
-    for name, seqlen in seqlens.items():
-        values = draw(name, (1, seqlen, HEADS, HEAD_DIM)) * sizes.get(name, 0.5)
-        tensors[name] = format.round(np.repeat(values + means.get(name, 0.0), BATCH, axis=0))
-    dout = tensors.pop("dout")
-    return Problem(**tensors, dout=dout if backward else None, format=format, dropout=dropout)
+
+    def tensor(name: str, seqlen: int, *, mean: float = 0.0, size: float = 0.5) -> Array:
+        values = mean + size * draw(name, (1, seqlen, HEADS, HEAD_DIM))
+        return format.round(np.repeat(values, BATCH, axis=0))
+
+    return Problem(
+        q=tensor("q", SEQLEN_Q),
+        k=tensor("k", SEQLEN_K, size=1.0),
+        v=tensor("v", SEQLEN_K, mean=1.0),
+        dout=tensor("dout", SEQLEN_Q, mean=1.0) if backward else None,
+        format=format,
+        dropout=dropout,
+    )
 
 
 def effects(subject: Subject, problem: Problem) -> list[Effect]:
@@ -224,7 +229,8 @@ def expected(problem: Problem, contract: Contract) -> dict[str, Expected]:
     names = ("out", "dq", "dk", "dv") if dout is not None else ("out",)
 
     def first(result: Result, name: str) -> Array:
-        return np.asarray(getattr(result, name), np.float64)[0]
+        tensor: Array = getattr(result, name)
+        return np.asarray(tensor[0], np.float64)
 
     return {
         name: Expected(

@@ -79,6 +79,7 @@ def require_scale(recovered: Recovered, contract: Contract) -> None:
     right, within = recovered.dropout.scale, allowed(recovered, contract)
     for name in within:
         factor, kept = recovered.factors[name], recovered.decisions(name)
+        kept &= recovered.keep  # the bound knows the forward's mask
         off = kept & ~(np.abs(factor - right) <= within[name])
         if off.any():
             raise Broken(
@@ -86,7 +87,7 @@ def require_scale(recovered: Recovered, contract: Contract) -> None:
                 f"{np.count_nonzero(off)} of {np.count_nonzero(kept)} are beyond the bound; "
                 f"they are multiplied by {_factor(recovered, name, within[name])}"
             )
-        dropped = recovered.seen & ~kept
+        dropped = recovered.seen & ~recovered.decisions(name)
         if left := int(np.count_nonzero(factor[dropped])):
             most = float(np.abs(factor[dropped]).max())
             raise Broken(
@@ -168,13 +169,18 @@ def require_same(a: Bools, b: Bools, seen: Bools, *, p: float, what: str) -> Non
         )
 
 
-def require_unrelated(a: Bools, b: Bools, *, p: float, what: str) -> None:
-    """Two masks are neither equal nor one stream moved along; `what` says which they are."""
+def require_unrelated(a: Bools, b: Bools, *, p: float, first: str, second: str) -> None:
+    """Two masks are neither equal, nor one stream moved along, nor nearer than chance allows."""
     every = np.ones(a.shape, np.bool_)
-    chance = p * p + (1 - p) * (1 - p)
-    share = agreement(a, b, every)
+    share, chance = agreement(a, b, every), p * p + (1 - p) * (1 - p)
     if share == 1:
-        raise Broken(f"{what} is the same mask: all {a.size} decisions are equal")
-    if shift_of(a.ravel(), b.ravel()) or not is_near(share, chance, a.size):
-        told = unlike(a, b, every, p)
-        raise Broken(f"{what} is {told}; unrelated masks are equal at {chance:.1%}")
+        raise Broken(f"{first} has the mask of {second}: all {a.size} decisions are equal")
+    if shift := shift_of(a.ravel(), b.ravel()):
+        raise Broken(
+            f"{first} has the mask of {second} moved along by {shift} elements: streams overlap"
+        )
+    if not is_near(share, chance, a.size):
+        raise Broken(
+            f"{first} and {second} decide alike at {share:.1%} of {a.size} pairs; unrelated masks "
+            f"do at {chance:.1%}"
+        )

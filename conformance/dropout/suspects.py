@@ -128,11 +128,11 @@ def quantised(p: float) -> dict[str, float]:
         "p rounded to fp16": float(FP16.round(np.asarray(p))),
         "1 - p rounded to fp16": 1 - float(FP16.round(np.asarray(1 - p))),
         "p rounded to 8 bits": round(p * 256) / 256,
-        "p cut to 8 bits": np.floor(p * 256) / 256,
-        "1 - p cut to 8 bits": 1 - np.floor((1 - p) * 256) / 256,
+        "p cut to 8 bits": math.floor(p * 256) / 256,
+        "1 - p cut to 8 bits": 1 - math.floor((1 - p) * 256) / 256,
         "p rounded to 255ths": round(p * 255) / 255,
-        "1 - p cut to 255ths": 1 - np.floor((1 - p) * 255) / 255,
-        "a byte compared with 255 (1 - p)": 1 - (np.floor((1 - p) * 255) + 1) / 256,
+        "1 - p cut to 255ths": 1 - math.floor((1 - p) * 255) / 255,
+        "a byte compared with 255 (1 - p)": 1 - (math.floor((1 - p) * 255) + 1) / 256,
         "p rounded to 16 bits": round(p * 65536) / 65536,
     }
 
@@ -140,9 +140,13 @@ def quantised(p: float) -> dict[str, float]:
 def _streams(dropout: Dropout) -> Iterator[tuple[str, Dropout]]:
     """The same generator asked for something else."""
     seed, offset = dropout.seed, dropout.offset
+    readings: dict[float, list[str]] = {}
     for name, p in {**quantised(dropout.p), "p and 1 - p exchanged": 1 - dropout.p}.items():
+        readings.setdefault(p, []).append(name)
+    for p, names in readings.items():
         if 0 <= p < 1:
-            yield f"with {name} ({p:.8g} for {dropout.p:.8g})", replace(dropout, p=float(p))
+            told = f"with {' or '.join(names)} ({p:.8g} for {dropout.p:.8g})"
+            yield told, replace(dropout, p=p)
     for name, other in {
         "offset 0": 0,
         "the next offset": offset + 1,
