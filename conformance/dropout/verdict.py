@@ -15,7 +15,7 @@ WORDS = {
     "fp16": "p is rounded to fp16",
     "bf16": "p is rounded to bf16",
     "8 bits": "p is quantised to 8 bits",
-    "8 bits, cut": "1 - p is cut to 8 bits",
+    "8 bits (cut)": "1 - p is cut to 8 bits",
     "1 - p in fp16": "1 - p is rounded to fp16",
     "1 - p in bf16": "1 - p is rounded to bf16",
 }
@@ -75,7 +75,8 @@ def _rate(totals: Totals, fits: Mapping[str, float]) -> str:
     best = max(WORDS, key=fits.__getitem__)
     if fits[best] >= UNLIKELY and values[best] != totals.p:
         same = [words for name, words in WORDS.items() if values[name] == values[best]]
-        return f"{' or '.join(same)}: {totals.p} -> {values[best]:.7g}; {_measured(totals)}"
+        others = f" (or {', or '.join(same[1:])})" if same[1:] else ""
+        return f"{same[0]}{others}: {totals.p} -> {values[best]:.7g}; {_measured(totals)}"
     sigma = (totals.chance * (1 - totals.chance) / totals.bits) ** 0.5
     if abs(totals.rate - (1 - totals.chance)) < 4 * sigma:
         return "kept and dropped are exchanged"
