@@ -1,4 +1,4 @@
-"""``python -m conformance.dropout``: judges how random the dropout of a kernel or a generator is."""
+"""``python -m conformance.dropout``: judges how random masks of dropout are."""
 
 from __future__ import annotations
 

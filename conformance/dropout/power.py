@@ -16,6 +16,7 @@ from conformance.dropout.generators import GENERATORS, Shape
 from conformance.dropout.rates import readings
 
 HEADS = 2
+MOST = 10**6  # bits that masks are compared on, and in a run that no number of bits helps
 COUNTS = 10**6  # drawn counts of rare decisions, where runs would take too long
 NAMED = 6  # tests named in a row
 
@@ -63,7 +64,7 @@ def shape_of(bits: int) -> Shape:
 def row(fault: Fault, *, p: float, alpha: float, runs: int) -> Row:
     """Run the battery on one fault at the calculated number of bits, or at a million."""
     bits = fault.bits(p, alpha)
-    shape = shape_of(bits or 10**6)
+    shape = shape_of(min(bits or MOST, MOST))
     drawn = {"p-off-0.001": p + OFF, "p-bf16": readings(p)["bf16"], "p-8bit": readings(p)["8 bits"]}
     if bits is not None and fault.name in drawn:
         found, times = _counts_beyond(p, drawn[fault.name], bits, alpha), COUNTS
