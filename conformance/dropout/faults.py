@@ -55,10 +55,9 @@ def pairs_for_copy(p: float, alpha: float, *, places: int = 1) -> int:
     return int(meetings + stats.nbinom.ppf(POWER, meetings, rare))
 
 
-def bits_for_copy(p: float, alpha: float, *, distance: int) -> int:
-    """Bits in two calls that show a copy at a distance along a call, found among all distances."""
-    pairs = pairs_for_copy(p, alpha, places=2**20)
-    return max(CALLS * distance + pairs, fewest_bits(p, alpha))
+def bits_for_period(p: float, alpha: float, *, period: int) -> int:
+    """Bits in two calls that show that each begins again after `period` elements."""
+    return max(CALLS * period + pairs_for_copy(p, alpha), fewest_bits(p, alpha))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +95,9 @@ FAULTS = (
     Fault(name="p-bf16", bits=lambda p, alpha: bits_for_rate(p, readings(p)["bf16"], alpha)),
     Fault(name="p-8bit", bits=lambda p, alpha: bits_for_rate(p, readings(p)["8 bits"], alpha)),
     Fault(name="shared-heads", bits=_heads),
-    Fault(name="lcg16", bits=lambda p, alpha: bits_for_copy(p, alpha, distance=2**16)),
+    Fault(name="lcg16", bits=lambda p, alpha: bits_for_period(p, alpha, period=2**16)),
     Fault(
-        name="restart-4096", bits=lambda p, alpha: bits_for_copy(p, alpha, distance=faulty.PERIOD)
+        name="restart-4096", bits=lambda p, alpha: bits_for_period(p, alpha, period=faulty.PERIOD)
     ),
     Fault(name="overlap", bits=_overlap),
     Fault(name="transposed", bits=lambda p, alpha: None),

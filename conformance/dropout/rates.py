@@ -16,7 +16,7 @@ AXES = {"batch": 0, "head": 1, "row": 2, "column": 3}
 def readings(p: float) -> dict[str, float]:
     """What becomes of p in kernels that keep it, or the keep rate, in fewer bits.
 
-    "8 bits" is the nearest multiple of 1/256. "8 bits, cut" keeps where a random byte is at most
+    "8 bits" is the nearest multiple of 1/256. "8 bits (cut)" keeps where a random byte is at most
     floor(255 (1 - p)), as FlashAttention-2 does.
     """
     exact = np.array([p, 1 - p], np.float32)
@@ -26,7 +26,7 @@ def readings(p: float) -> dict[str, float]:
         "fp16": fp16[0],
         "bf16": bf16[0],
         "8 bits": round(256 * p) / 256,
-        "8 bits, cut": 1 - (int(255 * (1 - p)) + 1) / 256,
+        "8 bits (cut)": 1 - (int(255 * (1 - p)) + 1) / 256,
         "1 - p in fp16": 1 - fp16[1],
         "1 - p in bf16": 1 - bf16[1],
     }

@@ -77,7 +77,7 @@ def any_rate(scores: Scores, slope: ArrayLike, draw: Draw) -> Scores:
         How fast the scores move with the rate, up to a factor.
     """
     direction = np.broadcast_to(np.asarray(slope, np.float64), scores.shape)
-    direction = direction / np.linalg.norm(direction)
+    direction = direction / (np.linalg.norm(direction) or 1)
     whole: Scores = scores + direction * (draw.standard_normal() - direction @ scores)
     return whole
 

@@ -8,14 +8,14 @@ from conformance.dropout.rates import readings
 from conformance.dropout.scores import Test
 from conformance.dropout.totals import Totals
 
-COPY = 0.9  # correlation from which two decisions are called the same
+COPY = 0.5  # correlation from which decisions are called the same
 UNLIKELY = 1e-3  # chance of the observed rate below which a reading of p is not named
 
 WORDS = {
     "fp16": "p is rounded to fp16",
     "bf16": "p is rounded to bf16",
     "8 bits": "p is quantised to 8 bits",
-    "8 bits, cut": "1 - p is cut to 8 bits",
+    "8 bits (cut)": "1 - p is cut to 8 bits",
     "1 - p in fp16": "1 - p is rounded to fp16",
     "1 - p in bf16": "1 - p is rounded to bf16",
 }
@@ -31,24 +31,30 @@ def likely(rejected: Sequence[Test], totals: Totals, fits: Mapping[str, float]) 
         Chance of the observed rate for each reading of p.
     """
     return (
-        _copied({test.name: test for test in rejected if test.effect > COPY}, totals)
+        _copied({test.name: test for test in rejected if _is_copy(test, totals)}, totals)
         or ("keep rate" in {test.name for test in rejected} and _rate(totals, fits))
         or _elsewhere(rejected)
     )
 
 
+def _is_copy(test: Test, totals: Totals) -> bool:
+    """Whether decisions are the same; of calls, those of one of them."""
+    times = totals.calls - 1 if "call" in test.name else 1
+    return test.effect * times > COPY
+
+
 def _copied(copies: Mapping[str, Test], totals: Totals) -> str:
     """Which decisions are those of another place."""
-    along = [test for name, test in copies.items() if name.startswith(("serial", "any lag"))]
-    period = min((int(test.at.split()[1]) for test in along), default=totals.elements)
-    if period < totals.shape[2] * totals.shape[3]:
+    lags = [test for name, test in copies.items() if name.startswith(("serial", "any lag"))]
+    period = min((int(test.at.split()[1]) for test in lags), default=0)
+    if period % (totals.shape[2] * totals.shape[3]):  # else planes are the same
         return f"the stream begins again every {period} elements"
     for name, plural in (("head", "heads"), ("batch", "batches")):
         for test in (f"{name} pairs", f"{name} pairs, worst"):
             if test in copies:
                 return f"masks are shared by {plural}: {copies[test].at} have the same decisions"
     if "consecutive calls" in copies:
-        return "consecutive calls have the same masks: is the offset advanced, and is it used?"
+        return "calls have the masks of the call before: is the offset advanced, and is it used?"
     if "calls and the first" in copies:
         return "later calls have the masks of the first one: is the offset advanced?"
     if "any shift" in copies:
@@ -61,10 +67,13 @@ def _copied(copies: Mapping[str, Test], totals: Totals) -> str:
 
 def _elsewhere(rejected: Sequence[Test]) -> str:
     """Which places have another rate, or which decisions know of each other."""
-    worst = min(rejected, key=lambda test: test.p_value)
-    if places := [test for test in rejected if test.name.endswith(" rates")]:
+    if places := [test for test in rejected if " rates" in test.name]:
         worst = min(places, key=lambda test: test.p_value)
-        return f"the keep rate depends on the {worst.name.removesuffix(' rates')}: worst {worst.at}"
+        return f"the keep rate depends on the {worst.name.split(' rates')[0]}: worst {worst.at}"
+    if lags := [test for test in rejected if test.at.startswith("lag ")]:
+        worst = max(lags, key=lambda test: abs(test.effect))
+        return f"decisions know of those before them: correlation {worst.effect:.2g} at {worst.at}"
+    worst = min(rejected, key=lambda test: test.p_value)
     at = f" (worst at {worst.at})" if worst.at else ""
     return f"decisions know of each other: {worst.name}, {worst.compares}{at}"
 
@@ -75,7 +84,8 @@ def _rate(totals: Totals, fits: Mapping[str, float]) -> str:
     best = max(WORDS, key=fits.__getitem__)
     if fits[best] >= UNLIKELY and values[best] != totals.p:
         same = [words for name, words in WORDS.items() if values[name] == values[best]]
-        return f"{' or '.join(same)}: {totals.p} -> {values[best]:.7g}; {_measured(totals)}"
+        others = f" (or {', or '.join(same[1:])})" if same[1:] else ""
+        return f"{same[0]}{others}: {totals.p} -> {values[best]:.7g}; {_measured(totals)}"
     sigma = (totals.chance * (1 - totals.chance) / totals.bits) ** 0.5
     if abs(totals.rate - (1 - totals.chance)) < 4 * sigma:
         return "kept and dropped are exchanged"
