@@ -89,7 +89,7 @@ class Effect:
         """A sentence that says what is wrong; empty if nothing is."""
         mean = f"the mean of {self.name} over {self.masks} masks"
         if not abs(self.factor - 1) <= self.factor_within:
-            slips = {"are not scaled": 1 - p, "are multiplied by 1 - p": (1 - p) ** 2}
+            slips = {"were not scaled": 1 - p, "were multiplied by 1 - p": (1 - p) ** 2}
             near = [words for words, slip in slips.items() if abs(self.factor / slip - 1) < 0.05]
             told = f", as if kept weights {near[0]}" if near else ""
             return (

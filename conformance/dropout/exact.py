@@ -147,9 +147,8 @@ def _factor(recovered: Recovered, name: str, within: Array) -> str:
         "what makes the kept ones of a row sum to 1: the row sum includes dropout": share,
         "that and 1 / (1 - p): the row sum includes dropout": share / (1 - p),
     } | {
-        f"1 / (1 - p) with {name} ({other:.8g} for {p:.8g})": np.asarray(1 / (1 - other))
+        f"1 / (1 - p) with {name}": np.asarray(1 / (1 - other))
         for name, other in quantised(p).items()
-        if other < 1
     }
     budgets = {
         words: float(np.max((np.abs(factor / slip - 1) / (within * (1 - p)))[kept]))

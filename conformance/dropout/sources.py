@@ -1,14 +1,17 @@
-"""Where the suite's statistics take their masks from, and how many decisions there are to be."""
+"""Where the suite's statistics take their masks from, how many decisions, and what they leave."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+from conformance.dropout import plots
+from conformance.dropout.findings import Findings
 from conformance.dropout.generators import GENERATORS, SHAPE
 from conformance.dropout.masks import Masks
 from conformance.dropout.recover import masks_of_kernel
-from conformance.kernel import Subject
+from conformance.kernel import Subject, UsageError
 
 P = 0.1
 """The usual rate."""
@@ -47,3 +50,21 @@ def remark(bits: int, tier: str, *, proved: bool) -> str:
     whose = "of the declared stream, which its masks are" if proved else "read off its answers"
     short = f"; {BITS[tier]:,} were asked for, and {SECONDS[tier]:g} s were up"
     return f"{bits:,} decisions {whose}{short if bits < BITS[tier] else ''}"
+
+
+def keep(findings: Findings, folder: Path, name: str) -> str:
+    """Leave the table and its plots in a folder; one line, if there can be no plots.
+
+    Parameters
+    ----------
+    name : str
+        Of the kernel.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = "".join(letter if letter.isalnum() else "-" for letter in name)
+    (folder / f"{stem}.txt").write_text(findings.text() + "\n")
+    try:
+        plots.write(findings, folder, name=name)
+    except UsageError as missing:
+        return str(missing)
+    return ""

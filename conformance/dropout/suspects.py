@@ -121,13 +121,13 @@ def _up(length: int, multiple: int) -> int:
 
 
 def quantised(p: float) -> dict[str, float]:
-    """What p is after the usual roundings of it, or of 1 - p, by name."""
-    return {
+    """What p is after the usual roundings of it, or of 1 - p; by name, one or two to a value."""
+    found = {
+        "p rounded to 8 bits": round(p * 256) / 256,
         "p rounded to bf16": float(BF16.round(np.asarray(p))),
         "1 - p rounded to bf16": 1 - float(BF16.round(np.asarray(1 - p))),
         "p rounded to fp16": float(FP16.round(np.asarray(p))),
         "1 - p rounded to fp16": 1 - float(FP16.round(np.asarray(1 - p))),
-        "p rounded to 8 bits": round(p * 256) / 256,
         "p cut to 8 bits": math.floor(p * 256) / 256,
         "1 - p cut to 8 bits": 1 - math.floor((1 - p) * 256) / 256,
         "p rounded to 255ths": round(p * 255) / 255,
@@ -135,18 +135,23 @@ def quantised(p: float) -> dict[str, float]:
         "a byte compared with 255 (1 - p)": 1 - (math.floor((1 - p) * 255) + 1) / 256,
         "p rounded to 16 bits": round(p * 65536) / 65536,
     }
+    alike: dict[float, list[str]] = {}
+    for name, value in found.items():
+        alike.setdefault(value, []).append(name)
+    return {
+        f"{' or '.join(names[:2])} ({value:.8g} for {p:.8g})": value
+        for value, names in alike.items()
+        if 0 <= value < 1
+    }
 
 
 def _streams(dropout: Dropout) -> Iterator[tuple[str, Dropout]]:
     """The same generator asked for something else."""
     seed, offset = dropout.seed, dropout.offset
-    readings: dict[float, list[str]] = {}
-    for name, p in {**quantised(dropout.p), "p and 1 - p exchanged": 1 - dropout.p}.items():
-        readings.setdefault(p, []).append(name)
-    for p, names in readings.items():
-        if 0 <= p < 1:
-            told = f"with {' or '.join(names)} ({p:.8g} for {dropout.p:.8g})"
-            yield told, replace(dropout, p=p)
+    for name, p in quantised(dropout.p).items():
+        yield f"with {name}", replace(dropout, p=p)
+    if dropout.p > 0:
+        yield "with p and 1 - p exchanged", replace(dropout, p=1 - dropout.p)
     for name, other in {
         "offset 0": 0,
         "the next offset": offset + 1,
