@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
-import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from conformance.torch_generators import seeded
 from conformance.transform import visible_pairs
 from reference.contract import Contract
 from reference.formats import FP64, Array, Format
@@ -82,7 +80,7 @@ class TorchKernel:
         """
         problem.require_only(*self.supports)
         tensors = leaves(problem, self.device)
-        with _seeded(problem, self.device):
+        with seeded(problem, self.device, torch=import_torch(self.device)):
             answer = self.call(problem, tensors)
             return _result(problem, tensors, *answer, device=self.device)
 
@@ -213,22 +211,6 @@ def leaves(problem: Problem, device: str) -> dict[str, Tensor]:
             if name in tensors:
                 tensors[name].requires_grad_()
     return tensors
-
-
-@contextmanager
-def _seeded(problem: Problem, device: str) -> Iterator[None]:
-    """Torch's generators as the seed and the offset of dropout say, and then as they were."""
-    dropout = problem.dropout if problem.drops else None
-    if dropout is None:
-        yield
-        return
-    torch = import_torch(device)
-    kind = torch.device(device).type
-    here = [] if kind == "cpu" else [torch.get_device_module(kind).current_device()]
-    both = struct.pack("<QQ", dropout.seed, dropout.offset)
-    with torch.random.fork_rng(here, device_type="cuda" if kind == "cpu" else kind):
-        torch.manual_seed(int.from_bytes(hashlib.sha256(both).digest()[:8], "little"))
-        yield
 
 
 def visible(problem: Problem, device: str) -> Tensor | None:

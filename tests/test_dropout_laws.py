@@ -15,11 +15,15 @@ from misreading import takes_head
 from mutants import MUTANTS
 
 from conformance import test_dropout as laws
+from conformance.ask import ask as judged
 from conformance.dropout import effect
 from conformance.dropout.battery import battery
 from conformance.dropout.black_box import SHAPES, asking, stream
 from conformance.dropout.recover import Broken, masks_of_kernel
 from conformance.kernel import Subject
+from conformance.laws import question as laws_question
+from conformance.oracle import Question
+from conformance.record import words
 from reference.contract import Contract
 from reference.formats import BF16, FP16
 from reference.problem import Unsupported
@@ -210,6 +214,21 @@ def test_what_one_call_shows_is_asked_of_a_kernel_that_cannot_be_seeded():
 def test_what_takes_several_calls_is_declined_for_it(law, asked):
     with pytest.raises(Unsupported, match="not testable: its generator cannot be seeded"):
         ask(law, drawing_anew(), **asked)
+
+
+@pytest.mark.parametrize("kind", ["own", "unseeded"])
+def test_the_cases_decline_dropout_that_the_oracle_cannot_know(kind):
+    dropped = Question(problem=laws_question("fp16", dropout=stream(0)))
+    with pytest.raises(Unsupported) as declined:
+        judged(subject(Host(), kind), dropped)
+    assert words(str(declined.value)) == ["dropout"] and repr(kind) in str(declined.value)
+    assert judged(subject(Host(), kind), Question(problem=laws_question("fp16"))).passes()
+
+
+def test_a_kernel_in_child_processes_is_not_asked_for_what_no_seed_makes_differ():
+    kernel = replace(drawing_anew(), isolated=lambda method, problem: Host()(problem))
+    with pytest.raises(Unsupported, match="not testable with --isolate"):
+        next(masks_of_kernel(kernel, p=0.1, calls=1))
 
 
 def test_every_law_is_shown_to_catch_something():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from conformance.dropout.recover import Broken
+from conformance.dropout.recover import Broken, require_fresh
 from conformance.inputs import Stream
 from conformance.kernel import Subject
 from reference import dense
@@ -146,6 +146,7 @@ def effects(subject: Subject, problem: Problem) -> list[Effect]:
         subject(problem.replace(dropout=replace(dropout, offset=dropout.offset ^ call)))
         for call in range(CALLS)
     ]
+    require_fresh(subject, problem)
     wanted = expected(problem, subject.contract(problem))
     tests = sum(one.mean.size + 2 for one in wanted.values())
     return [

@@ -126,6 +126,18 @@ def require_seeded(subject: Subject, problem: Problem) -> None:
         raise Unsupported("not testable: its generator cannot be seeded (dropout='unseeded')")
 
 
+def require_fresh(subject: Subject, problem: Problem) -> None:
+    """Decline where calls are to differ, for a kernel that cannot be seeded in child processes.
+
+    Raises
+    ------
+    Unsupported
+        If each child would begin where the others began, and draw what they drew.
+    """
+    if subject.isolated is not None and subject.contract(problem).dropout == "unseeded":
+        raise Unsupported("not testable with --isolate: a generator without a seed begins anew")
+
+
 def visible(problem: Problem) -> Bools:
     """Which pairs are seen, (batch, heads_q, max_seqlen_q, max_seqlen_k)."""
     seen = np.zeros(problem.shape_scores, np.bool_)
@@ -244,11 +256,12 @@ def masks_of_kernel(subject: Subject, *, p: float, calls: int) -> Iterator[Masks
     Raises
     ------
     Unsupported
-        If the kernel declines to drop anything, in bf16, fp16 and fp32.
+        If the kernel declines to drop anything, in bf16, fp16 and fp32; or as require_fresh.
     Broken
         If an answer tells of no decision.
     """
     taken = _taken(subject, p)
+    require_fresh(subject, taken)
     for call in range(calls):
         problem = taken.replace(dropout=Dropout(p=p, offset=PER_CALL * call))
         yield Masks(keep=recover(subject, problem).keep, p=p)
