@@ -133,7 +133,8 @@ def test_the_answer_is_the_oracles_with_the_recovered_mask(
         contract=promised,
     )
     if not verdict.passes():
-        raise Broken(explain(verdict, question.problem))
+        told = explain(verdict, question.problem)
+        raise Broken(f"with the recovered mask the answer is not the oracle's\n{told}")
 
 
 @every_format
