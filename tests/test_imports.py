@@ -120,10 +120,19 @@ def test_what_is_imported_is_declared(module: str) -> None:
     assert tops(module) <= {*PACKAGES, *names, *machine}
 
 
+# None in sys.modules would do, but for SciPy, which takes what is there for a module.
+NOT_INSTALLED = """import sys
+class NotInstalled:
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in {without}:
+            raise ModuleNotFoundError("No module named " + name, name=name)
+sys.meta_path.insert(0, NotInstalled)
+"""
+
+
 def loaded_with(module: str, *, without: tuple[str, ...] = ()) -> set[str]:
     """The modules in a fresh interpreter after an import; those in `without` are not installed."""
-    blocked = "".join(f"sys.modules[{name!r}] = None; " for name in without)
-    command = f"import sys; {blocked}import {module}; print(*sys.modules)"
+    command = NOT_INSTALLED.format(without=without) + f"import {module}; print(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", command],
