@@ -83,8 +83,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(f"--alpha is {options.alpha:g}: give a chance between 0 and 1")
     if not 1 <= options.bits < math.inf:
         raise UsageError(f"--bits is {options.bits:g}: give a number of decisions, such as 1e7")
-    if options.seed < 0 or (options.runs or 1) < 1:
-        raise UsageError("--seed is at least 0, and --runs at least 1")
+    if options.seed < 0 or (options.runs is not None and options.runs < 1):
+        raise UsageError("--seed has to be at least 0, and --runs at least 1")
     if (fewest := fewest_bits(options.p, options.alpha)) > options.bits:
         raise UsageError(
             f"--bits {options.bits:g} are too few for p = {options.p:g} and alpha = "
@@ -141,10 +141,9 @@ def _calls(options: argparse.Namespace, differences: list[str]) -> Iterator[Mask
     """The masks to judge, beside those of the declared generator if there is one."""
     most = int(options.bits)
     if options.kernel:
+        subject = load(options.kernel)
         recover = importlib.import_module("conformance.dropout.recover")
-        calls: Iterator[Masks] = recover.masks_of_kernel(
-            load(options.kernel), p=options.p, calls=most
-        )
+        calls: Iterator[Masks] = recover.masks_of_kernel(subject, p=options.p, calls=most)
     else:
         generator, shape = _generator(options.generator), _shape(options)
         calls = generator.calls(most, p=options.p, shape=shape, seed=options.seed)

@@ -16,7 +16,7 @@ from conformance.dropout.findings import Findings
 from conformance.kernel import UsageError
 
 CHANCE = 1e-6  # of any point outside its band, over all points of a plot together
-SHOWN = 1024  # lags, and rows or heads
+LAGS = 3 * 4096  # shown
 INCHES = (8.0, 4.0)
 
 
@@ -86,11 +86,10 @@ def _rates(axes: Any, findings: Findings, axis: str, label: str) -> None:
     rare = rates.split(findings.sums["rates"], totals.shape)[axis]
     each = totals.bits // rare.size
     low, high = stats.binom.interval(1 - CHANCE / rare.size, each, totals.chance)
-    kept = _kept(np.array([rare / each, np.full(rare.size, low / each)]), totals.p)
-    edges = _kept(np.array([low / each, high / each]), totals.p)
-    axes.axhspan(edges.min(), edges.max(), alpha=0.2, label="chance")
+    axes.axhspan(*_kept(np.array([low / each, high / each]), totals.p), alpha=0.2, label="chance")
     axes.axhline(1 - totals.p, linewidth=0.8)
-    axes.plot(kept[0], "." if rare.size <= SHOWN else ",", label="keep rate")
+    axes.plot(_kept(rare / each, totals.p), ".", label="keep rate", rasterized=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(title=f"keep rate of each {axis}", xlabel=label, ylabel="keep rate")
     axes.legend()
 
@@ -100,10 +99,12 @@ def _lags(axes: Any, findings: Findings) -> None:
     totals = findings.totals
     found = shifts.covariances(findings.sums["own"], totals)
     pairs = totals.calls * found.size
-    shown = scores.correlation(found[1 : min(SHOWN, found.size // 2) + 1], pairs, totals.rate)
+    shown = scores.correlation(found[1 : min(LAGS, found.size // 2) + 1], pairs, totals.rate)
     band = stats.norm.isf(CHANCE / 2 / max(1, shown.size)) / np.sqrt(pairs)
     axes.axhspan(-band, band, alpha=0.2, label="chance")
-    axes.plot(np.arange(1, shown.size + 1), shown, linewidth=0.8, label="correlation")
+    axes.plot(
+        np.arange(1, shown.size + 1), shown, linewidth=0.8, label="correlation", rasterized=True
+    )
     axes.set(title="autocorrelation", xlabel="lag in elements", ylabel="correlation")
     axes.legend()
 
