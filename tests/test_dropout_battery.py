@@ -15,9 +15,10 @@ from conformance.dropout.calibrate import calibrate
 from conformance.dropout.compare import compared, difference
 from conformance.dropout.faults import CALLS, FAULTS, fewest_bits
 from conformance.dropout.faulty import FAULTY
-from conformance.dropout.generators import GENERATORS, Generator, philox
+from conformance.dropout.generators import GENERATORS, Generator, philox, stream
 from conformance.dropout.masks import Masks
 from conformance.dropout.power import row, shape_of
+from reference.dropout import Dropout
 
 ALPHA = 1e-6
 SHAPE = (2, 3, 64, 125)
@@ -95,6 +96,10 @@ def first_call(keep: np.ndarray, call: int) -> np.ndarray:
     return philox(SHAPE, p=0.1, seed=0, call=0).reshape(SHAPE)
 
 
+def far_overlap(keep: np.ndarray, call: int) -> np.ndarray:
+    return stream(Dropout(p=0.1), 40000 * call, keep.size).reshape(SHAPE)
+
+
 def sticky(keep: np.ndarray, call: int) -> None:
     """One decision in five is the one before it, most of which stay: a correlation of 0.16."""
     copied = np.flatnonzero(np.random.default_rng(call).random(keep.size - 1) < 0.2)
@@ -122,6 +127,7 @@ def sticky(keep: np.ndarray, call: int) -> None:
             lambda keep, call: keep[:, :, 5, 3].fill(False),
             "the keep rate depends on the (i, j): wor",
         ),
+        (far_overlap, "each call begins 40000 elements into the one before"),
         (sticky, "decisions know of those before them: correlation 0.1"),
     ],
 )

@@ -86,21 +86,24 @@ def battery(calls: Iterable[Masks], *, alpha: float = 1e-6, threads: int | None 
 
 
 def judged(sums: Mapping[str, Sum], totals: Totals, *, alpha: float) -> Findings:
-    """What the sums of all calls say."""
-    tests = [rates.judge_all(totals, draw("all", sums["rates"]))]
+    """What the sums of all calls say.
+
+    Draws are the same for the same masks, on any machine, and others for other masks.
+    """
+    masks = zlib.crc32(sums["rates"].tobytes())  # whole numbers
+
+    def draw(name: str) -> Draw:
+        return np.random.default_rng([zlib.crc32(name.encode()), masks])
+
+    tests = [rates.judge_all(totals, draw("all"))]
     if 0 < totals.rare < totals.bits:  # else there is only the rate to judge
         for name, statistic in STATISTICS.items():
-            tests += statistic.judge(sums[name], totals, draw(name, sums[name]))
+            tests += statistic.judge(sums[name], totals, draw(name))
     readings = {
-        name: one(rates.score(totals.rare, totals.bits, min(p, 1 - p), draw(name, sums["rates"])))
+        name: one(rates.score(totals.rare, totals.bits, totals.rarely(p), draw(name)))
         for name, p in rates.readings(totals.p).items()
     }
     return Findings(totals=totals, alpha=alpha, tests=tuple(tests), readings=readings, sums=sums)
-
-
-def draw(name: str, counted: Sum) -> Draw:
-    """The draws of a statistic: the same for the same counts, others for others."""
-    return np.random.default_rng([zlib.crc32(name.encode()), zlib.crc32(counted.tobytes())])
 
 
 def _in_turn(calls: Iterable[Masks], seen: list[Masks], pool: Executor) -> Iterator[Call]:

@@ -28,7 +28,11 @@ class Totals:
     @property
     def chance(self) -> float:
         """Nominal chance of a rare decision."""
-        return min(self.p, 1 - self.p)
+        return self.rarely(self.p)
+
+    def rarely(self, p: float) -> float:
+        """Chance of what is rare by the nominal p, where decisions are dropped with a chance p."""
+        return 1 - p if self.p > 0.5 else p
 
     @property
     def rare_word(self) -> str:
