@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from host_kernel import Host
 
+from conformance.dropout.__main__ import main
 from conformance.dropout.recover import masks_of_kernel, recover
 from conformance.dropout.shape import Shape
 from conformance.kernel import Subject
@@ -54,3 +55,17 @@ def test_masks_of_consecutive_calls_are_those_of_the_stream():
     for call, masks in enumerate(masks_of_kernel(subject(dense.attention), p=0.1, calls=2)):
         elements = Dropout(p=0.1, offset=10 * call).keep(np.array([0]), masks.keep.size)
         assert (masks.keep.ravel() == elements[0]).all()
+
+
+def test_an_answer_that_tells_of_no_decision_is_refused_in_a_sentence(tmp_path, capsys):
+    (tmp_path / "odd.py").write_text(
+        "from dataclasses import replace\n"
+        "from reference import dense\n"
+        "def kernel(problem):\n"
+        "    answer = dense.attention(problem)\n"
+        "    return replace(answer, out=answer.out * 0.4)\n"
+    )
+    assert main(["--kernel", f"{tmp_path}/odd.py:kernel", "--p", "0.1"]) == 1
+    said = capsys.readouterr().out
+    assert "out tells of no decision at 9" in said and "its weight times 0.4444" in said
+    assert said.count("\n") == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import importlib
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from conformance.dropout.faulty import FAULTY
 from conformance.dropout.generators import GENERATORS, SHAPE, Generator, Shape
 from conformance.dropout.masks import Masks
 from conformance.dropout.power import power
+from conformance.dropout.recover import Broken, masks_of_kernel
 from conformance.kernel import UsageError, load
 from reference.problem import Unsupported
 
@@ -44,6 +44,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (UsageError, Unsupported) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return USAGE
+    except Broken as fault:
+        print(fault)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -142,8 +145,7 @@ def _calls(options: argparse.Namespace, differences: list[str]) -> Iterator[Mask
     most = int(options.bits)
     if options.kernel:
         subject = load(options.kernel)
-        recover = importlib.import_module("conformance.dropout.recover")
-        calls: Iterator[Masks] = recover.masks_of_kernel(subject, p=options.p, calls=most)
+        calls = masks_of_kernel(subject, p=options.p, calls=most)
     else:
         generator, shape = _generator(options.generator), _shape(options)
         calls = generator.calls(most, p=options.p, shape=shape, seed=options.seed)
