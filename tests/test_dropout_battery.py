@@ -195,6 +195,7 @@ def test_a_fault_that_needs_more_bits_is_one_that_cannot_be_told() -> None:
     generator: Generator = GENERATORS["philox"]
     findings = battery(generator.calls(1, p=0.1, shape=shape_of(fewest_bits(0.1, ALPHA) * 4)))
     assert findings.passes and set(findings.cannot_tell) >= {"p-bf16", "p-off-0.001", "lcg16"}
+    assert findings.cannot_tell["overlap"] == 2 * findings.bits  # another call
     needs = faults.bits_for_rate(0.1, 0.101, ALPHA)
     assert f"p-off-0.001 (p is off by 0.001) needs {needs:,} bits" in findings.text()
 

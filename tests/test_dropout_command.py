@@ -23,7 +23,11 @@ from conformance.dropout.__main__ import main
         ),
         (["--generator", "philox", "--declared", "ascend950"], "every decision is ascend950's", 0),
         (["--generator", "msb-first", "--declared", "philox"], "the highest of each byte first", 1),
-        (["--generator", "philox", "--shape", "1,1,20,500"], "calls of shape (1, 1, 20, 500)", 0),
+        (
+            ["--generator", "philox", "--shape", "1,1,20,500"],
+            "calls of shape (1, 1, 20, 500): 10, p = 0.1",
+            0,
+        ),
         (["--power", "--runs", "1", "--p", "0.5"], "no statistic; its masks are those declared", 0),
         (["--power", "--runs", "2"], "no statistic; the mask is the declared generator's", 0),
         (["--calibrate", "--runs", "20"], "alpha 0.05: ", 0),

@@ -27,6 +27,7 @@ from reference.problem import Unsupported
 
 USAGE = 2  # exit code
 KNOWN = {**GENERATORS, **FAULTY}
+RECOVER = "conformance.dropout.recover"  # loaded where a kernel is asked for
 Item = TypeVar("Item")
 
 
@@ -126,7 +127,12 @@ def _judge(options: argparse.Namespace) -> int:
         calls = _until(
             options.bits, _calls(options, differences), lambda n: progress.advance(task, n)
         )
-        findings = battery(calls, alpha=options.alpha)
+        broken = importlib.import_module(RECOVER).Broken if options.kernel else ()
+        try:
+            findings = battery(calls, alpha=options.alpha)
+        except broken as error:  # no masks can be read off its answers
+            print(f"rejected: {error}")
+            return 1
     print(findings.text())
     if options.plots:
         for path in plots.write(findings, options.plots, name=options.generator or options.kernel):
@@ -141,7 +147,7 @@ def _calls(options: argparse.Namespace, differences: list[str]) -> Iterator[Mask
     most = int(options.bits)
     if options.kernel:
         subject = load(options.kernel)
-        recover = importlib.import_module("conformance.dropout.recover")
+        recover = importlib.import_module(RECOVER)
         calls: Iterator[Masks] = recover.masks_of_kernel(subject, p=options.p, calls=most)
     else:
         generator, shape = _generator(options.generator), _shape(options)
