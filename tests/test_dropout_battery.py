@@ -118,7 +118,10 @@ def sticky(keep: np.ndarray, call: int) -> None:
     ("change", "words"),
     [
         (lambda keep, call: ~keep, "kept and dropped are exchanged"),
-        (lambda keep, call: np.ones_like(keep), "the keep rate is not 1 - p: a share of 0.000000"),
+        (
+            lambda keep, call: np.ones_like(keep),
+            "the keep rate is not 1 - p: nothing is dropped, p is",
+        ),
         (lambda keep, call: keep[:1], "masks are shared by batches: batches 0 and 1"),
         (lambda keep, call: keep[:, [0, 1, 1]], "masks are shared by heads: heads 1 and 2"),
         (first_call, "calls have the masks of the call before: is the offset advanced"),

@@ -106,9 +106,11 @@ class Findings:
     def text(self) -> str:
         """The table of tests, and the verdict."""
         lines = [f"{'test':24} {'statistic':>12} {'p-value':>10} {'bits':>14}  compares"]
-        lines += [
-            f"{test.name:24} {test.statistic:12.4g} {test.p_value:10.3g} {test.bits:14,}  "
-            f"{test.compares}" + (f"; worst at {test.at}" if test in self.rejected else "")
-            for test in self.tests
-        ]
+        rejected = self.rejected
+        for test in self.tests:
+            where = f"; worst at {test.at}" if test.at and test in rejected else ""
+            lines.append(
+                f"{test.name:24} {test.statistic:12.4g} {test.p_value:10.3g} {test.bits:14,}  "
+                f"{test.compares}{where}"
+            )
         return "\n".join([*lines, "", self.summary])

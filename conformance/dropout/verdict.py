@@ -98,5 +98,7 @@ def _rate(totals: Totals, fits: Mapping[str, float]) -> str:
 
 def _measured(totals: Totals) -> str:
     dropped = totals.rate if totals.p <= 0.5 else 1 - totals.rate
+    if dropped in (0, 1):
+        return f"{'everything' if dropped else 'nothing'} is dropped, p is {totals.p}"
     sigma = (totals.rate * (1 - totals.rate) / totals.bits) ** 0.5
     return f"a share of {dropped:.6f} +- {2 * sigma:.1g} is dropped, p is {totals.p}"
