@@ -16,7 +16,7 @@ from conformance.dropout.compare import compared, difference
 from conformance.dropout.faults import CALLS, FAULTS, fewest_bits
 from conformance.dropout.faulty import FAULTY
 from conformance.dropout.generators import GENERATORS, Generator, philox, stream
-from conformance.dropout.masks import Masks
+from conformance.dropout.masks import Masks, Refused
 from conformance.dropout.power import row, shape_of
 from reference.dropout import Dropout
 
@@ -66,6 +66,14 @@ def test_a_good_generator_passes(name: str, p: float) -> None:
     assert findings.passes and not findings.likely and "nominal" in findings.fits
 
 
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 2500), (1, 1, 2500, 1), (3, 1, 7, 131), (1, 5, 25, 20), (1, 1, 2, 1250)]
+)
+@pytest.mark.parametrize("calls", [1, 3])
+def test_any_shape_can_be_judged(shape: tuple[int, ...], calls: int) -> None:
+    assert battery(GENERATORS["pcg64"].calls(calls, p=0.1, shape=shape)).passes
+
+
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_p_values_of_a_perfect_generator_are_uniform(p: float) -> None:
     found = calibrate(GENERATORS["pcg64"], p=p, runs=100, shape=(2, 2, 35, 80))
@@ -110,7 +118,10 @@ def sticky(keep: np.ndarray, call: int) -> None:
     ("change", "words"),
     [
         (lambda keep, call: ~keep, "kept and dropped are exchanged"),
-        (lambda keep, call: np.ones_like(keep), "the keep rate is not 1 - p: a share of 0.000000"),
+        (
+            lambda keep, call: np.ones_like(keep),
+            "the keep rate is not 1 - p: nothing is dropped, p is",
+        ),
         (lambda keep, call: keep[:1], "masks are shared by batches: batches 0 and 1"),
         (lambda keep, call: keep[:, [0, 1, 1]], "masks are shared by heads: heads 1 and 2"),
         (first_call, "calls have the masks of the call before: is the offset advanced"),
@@ -139,7 +150,8 @@ def test_a_fault_in_known_masks_is_named(change: Callable, words: str) -> None:
 
 def test_p_of_0_may_drop_nothing() -> None:
     whole = Masks(keep=np.ones(SHAPE, bool), p=0.0)
-    assert battery([whole, whole]).passes
+    findings = battery([whole, whole])
+    assert findings.passes and "cannot tell: p-off-0.001" not in findings.text()
     keep = whole.keep.copy()
     keep[0, 0, 3, 4] = False
     assert not battery([whole, Masks(keep=keep, p=0.0)]).passes
@@ -178,7 +190,7 @@ def test_memory_does_not_grow_with_the_number_of_calls() -> None:
     ],
 )
 def test_calls_that_say_nothing_are_refused(calls: list[Masks], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(Refused, match=words):
         battery(calls, alpha=ALPHA)
 
 
@@ -186,8 +198,9 @@ def test_a_fault_that_needs_more_bits_is_one_that_cannot_be_told() -> None:
     generator: Generator = GENERATORS["philox"]
     findings = battery(generator.calls(1, p=0.1, shape=shape_of(fewest_bits(0.1, ALPHA) * 4)))
     assert findings.passes and set(findings.cannot_tell) >= {"p-bf16", "p-off-0.001", "lcg16"}
+    assert findings.cannot_tell["overlap"] == 2 * findings.bits  # another call
     needs = faults.bits_for_rate(0.1, 0.101, ALPHA)
-    assert f"p-off-0.001 (p is 0.001 too large) needs {needs:,} bits" in findings.text()
+    assert f"p-off-0.001 (p is off by 0.001) needs {needs:,} bits" in findings.text()
 
 
 def test_a_comparison_says_where_masks_differ() -> None:

@@ -23,8 +23,13 @@ from conformance.dropout.__main__ import main
         ),
         (["--generator", "philox", "--declared", "ascend950"], "every decision is ascend950's", 0),
         (["--generator", "msb-first", "--declared", "philox"], "the highest of each byte first", 1),
-        (["--generator", "philox", "--shape", "1,1,20,500"], "calls of shape (1, 1, 20, 500)", 0),
-        (["--power", "--runs", "2"], "by the exact comparison: the mask is the declared", 0),
+        (
+            ["--generator", "philox", "--shape", "1,1,20,500"],
+            "calls of shape (1, 1, 20, 500): 10, p = 0.1",
+            0,
+        ),
+        (["--power", "--runs", "1", "--p", "0.5"], "no statistic; its masks are those declared", 0),
+        (["--power", "--runs", "2"], "no statistic; the mask is the declared generator's", 0),
         (["--calibrate", "--runs", "20"], "alpha 0.05: ", 0),
     ],
 )
@@ -65,6 +70,7 @@ def test_a_run_says_what_it_found(
         (["--generator", "philox", "--seed", "-1"], "--seed has to be at least 0"),
         (["--power", "--runs", "0"], "--runs at least 1"),
         (["--kernel", "no_such.py:kernel"], "no_such.py"),
+        (["--kernel", "a.py:b", "--declared", "philox"], "--declared is for --generator"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(

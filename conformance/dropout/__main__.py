@@ -19,7 +19,7 @@ from conformance.dropout.compare import compared
 from conformance.dropout.faults import fewest_bits
 from conformance.dropout.faulty import FAULTY
 from conformance.dropout.generators import GENERATORS, SHAPE, Generator, Shape
-from conformance.dropout.masks import Masks
+from conformance.dropout.masks import Masks, Refused
 from conformance.dropout.power import power
 from conformance.dropout.recover import Broken, masks_of_kernel
 from conformance.kernel import UsageError, load
@@ -41,12 +41,9 @@ def main(words: Sequence[str] | None = None) -> int:
             print(power(p=options.p, alpha=options.alpha, runs=options.runs or 300, watch=_watched))
             return 0
         return _judge(options)
-    except (UsageError, Unsupported) as error:
+    except (UsageError, Unsupported, Refused) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return USAGE
-    except Broken as fault:
-        print(fault)
-        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -80,6 +77,8 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what no run can be made of."""
     if not (options.generator or options.kernel or options.calibrate or options.power):
         raise UsageError("nothing to judge: give --generator, --kernel, --calibrate or --power")
+    if options.kernel and options.declared:
+        raise UsageError("--declared is for --generator: the suite compares a kernel's, bit by bit")
     if not 0 <= options.p < 1:
         raise UsageError(f"--p is {options.p:g}: give a probability of dropping in [0, 1)")
     if not 0 < options.alpha < 1:
@@ -129,11 +128,12 @@ def _judge(options: argparse.Namespace) -> int:
         )
         try:
             findings = battery(calls, alpha=options.alpha)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        except Broken as error:  # no masks can be read off its answers
+            print(f"rejected: {error}")
+            return 1
     print(findings.text())
     if options.plots:
-        for path in plots.write(findings, options.plots, name=options.generator or "kernel"):
+        for path in plots.write(findings, options.plots, name=options.generator or options.kernel):
             print(path)
     if options.declared:
         print(differences[0] if differences else f"every decision is {options.declared}'s")
@@ -151,8 +151,6 @@ def _calls(options: argparse.Namespace, differences: list[str]) -> Iterator[Mask
         calls = generator.calls(most, p=options.p, shape=shape, seed=options.seed)
     if options.declared is None:
         return calls
-    if options.kernel:
-        raise UsageError("--declared is for --generator: the suite compares a kernel's, bit by bit")
     declared = _generator(options.declared).calls(most, p=options.p, shape=shape, seed=options.seed)
     return compared(calls, declared, differences)
 

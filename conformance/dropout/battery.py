@@ -16,7 +16,7 @@ from conformance.dropout import blocks, pairs, plane, rates, shifts
 from conformance.dropout.call import Call, spectrum
 from conformance.dropout.faults import fewest_bits
 from conformance.dropout.findings import Findings
-from conformance.dropout.masks import Masks
+from conformance.dropout.masks import Masks, Refused
 from conformance.dropout.scores import Draw, Test, one
 from conformance.dropout.totals import Totals
 from reference.workers import cores
@@ -62,7 +62,7 @@ def battery(calls: Iterable[Masks], *, alpha: float = 1e-6, threads: int | None 
 
     Raises
     ------
-    ValueError
+    Refused
         If there is no call, they differ in shape or p, or have too few bits for `alpha`.
     """
     sums: dict[str, Sum] = {}
@@ -74,11 +74,11 @@ def battery(calls: Iterable[Masks], *, alpha: float = 1e-6, threads: int | None 
             for name, found in counted.items():
                 sums[name] = sums[name] + found if name in sums else found
     if not seen:
-        raise ValueError("there is no call: give at least one")
+        raise Refused("there is no call: give at least one")
     shape = (batch, _, _, _) = seen[0].keep.shape
     totals = Totals(p=seen[0].p, shape=shape, calls=count, rare=int(sums["rates"][:batch].sum()))
     if totals.bits < (fewest := fewest_bits(totals.p, alpha)):
-        raise ValueError(
+        raise Refused(
             f"{totals.bits} bits are too few for p = {totals.p} and alpha = {alpha}: "
             f"give at least {fewest}"
         )
@@ -113,7 +113,7 @@ def _in_turn(calls: Iterable[Masks], seen: list[Masks], pool: Executor) -> Itera
         if not seen:
             seen.append(masks)
         if (masks.keep.shape, masks.p) != (seen[0].keep.shape, seen[0].p):
-            raise ValueError(
+            raise Refused(
                 f"a call has shape {masks.keep.shape} and p = {masks.p}, the first one "
                 f"{seen[0].keep.shape} and {seen[0].p}: judge them apart"
             )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from scipy import stats
 
 from conformance.dropout import faulty
+from conformance.dropout.call import LEADING
 from conformance.dropout.faulty import FAULTY
 from conformance.dropout.generators import PER_CALL, Generator
 from conformance.dropout.rates import readings
@@ -48,7 +50,7 @@ def bits_for_rate(p: float, actual: float, alpha: float) -> int | None:
 def pairs_for_copy(p: float, alpha: float, *, places: int = 1) -> int:
     """Pairs of decisions that show one to be a copy of the other, at the worst of `places`.
 
-    As many rare ones, each meeting a rare one, as chance does not give.
+    So many that as many rare ones meet a rare one as chance does not give.
     """
     rare = min(p, 1 - p)
     meetings = math.ceil(math.log(2 * places / level(alpha)) / -math.log(rare))
@@ -57,7 +59,17 @@ def pairs_for_copy(p: float, alpha: float, *, places: int = 1) -> int:
 
 def bits_for_period(p: float, alpha: float, *, period: int) -> int:
     """Bits in two calls that show that each begins again after `period` elements."""
-    return max(CALLS * period + pairs_for_copy(p, alpha), fewest_bits(p, alpha))
+    return CALLS * period + pairs_for_copy(p, alpha)
+
+
+def bits_for_overlap(p: float, alpha: float, *, shift: int) -> int:
+    """Bits in two calls that show that one begins `shift` elements into the other."""
+    return CALLS * (shift + pairs_for_copy(p, alpha, places=LEADING))
+
+
+def bits_for_heads(p: float, alpha: float) -> int:
+    """Bits in two heads that show them to be the same."""
+    return 2 * pairs_for_copy(p, alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,40 +80,40 @@ class Fault:
     ----------
     name : str
         Its generator in `conformance.dropout.faulty`.
-    bits : function (p, alpha) -> int or None
-        Decisions, in two calls with two heads, for power 0.99; None if no number shows it.
+    rate : function (p) -> float, or None
+        How often it drops instead of p.
+    copies : function (p, alpha) -> int, or None
+        Decisions that show a copy of others.
     """
 
     name: str
-    bits: Callable[[float, float], int | None]
+    rate: Callable[[float], float] | None = None
+    copies: Callable[[float, float], int] | None = None
 
     @property
     def generator(self) -> Generator:
         """One that has this fault and no other."""
         return FAULTY[self.name]
 
-
-def _overlap(p: float, alpha: float) -> int:
-    pairs = pairs_for_copy(p, alpha, places=2**20)
-    return max(CALLS * (pairs + 4 * PER_CALL), fewest_bits(p, alpha))
-
-
-def _heads(p: float, alpha: float) -> int:
-    return max(2 * pairs_for_copy(p, alpha), fewest_bits(p, alpha))
+    def bits(self, p: float, alpha: float) -> int | None:
+        """Decisions, in two calls of two heads, for power 0.99; None if no number shows it."""
+        if self.rate is not None:
+            return bits_for_rate(p, self.rate(p), alpha)
+        if self.copies is None or p == 0:
+            return None
+        return max(self.copies(p, alpha), fewest_bits(p, alpha))
 
 
 FAULTS = (
-    Fault(name="p-off-0.001", bits=lambda p, alpha: bits_for_rate(p, p + faulty.OFF, alpha)),
-    Fault(name="p-bf16", bits=lambda p, alpha: bits_for_rate(p, readings(p)["bf16"], alpha)),
-    Fault(name="p-8bit", bits=lambda p, alpha: bits_for_rate(p, readings(p)["8 bits"], alpha)),
-    Fault(name="shared-heads", bits=_heads),
-    Fault(name="lcg16", bits=lambda p, alpha: bits_for_period(p, alpha, period=2**16)),
-    Fault(
-        name="restart-4096", bits=lambda p, alpha: bits_for_period(p, alpha, period=faulty.PERIOD)
-    ),
-    Fault(name="overlap", bits=_overlap),
-    Fault(name="transposed", bits=lambda p, alpha: None),
-    Fault(name="msb-first", bits=lambda p, alpha: None),
+    Fault(name="p-off-0.001", rate=faulty.off),
+    Fault(name="p-bf16", rate=lambda p: readings(p)["bf16"]),
+    Fault(name="p-8bit", rate=lambda p: readings(p)["8 bits"]),
+    Fault(name="shared-heads", copies=bits_for_heads),
+    Fault(name="lcg16", copies=partial(bits_for_period, period=2**16)),
+    Fault(name="restart-4096", copies=partial(bits_for_period, period=faulty.PERIOD)),
+    Fault(name="overlap", copies=partial(bits_for_overlap, shift=4 * PER_CALL)),
+    Fault(name="transposed"),
+    Fault(name="msb-first"),
 )
 
 

@@ -11,13 +11,17 @@ from conformance.dropout.generators import PER_CALL, Bits, Generator, Shape, phi
 from conformance.dropout.rates import readings
 from reference.dropout import Dropout
 
-OFF = 0.001
 PERIOD = 4096
 
 
+def off(p: float) -> float:
+    """A probability that is 0.001 away from p, and is one."""
+    return p + 0.001 if p <= 0.5 else p - 0.001
+
+
 def p_off(shape: Shape, *, p: float, seed: int, call: int) -> Bits:
-    """Drops a little more often than it should."""
-    return philox(shape, p=p + OFF, seed=seed, call=call)
+    """Drops a little more or less often than it should."""
+    return philox(shape, p=off(p), seed=seed, call=call)
 
 
 def p_bf16(shape: Shape, *, p: float, seed: int, call: int) -> Bits:
@@ -79,7 +83,7 @@ def msb_first(shape: Shape, *, p: float, seed: int, call: int) -> Bits:
 
 
 FAULTY = {
-    "p-off-0.001": Generator(what="p is 0.001 too large", keep=p_off),
+    "p-off-0.001": Generator(what="p is off by 0.001", keep=p_off),
     "p-bf16": Generator(what="p is rounded to bf16", keep=p_bf16),
     "p-8bit": Generator(what="p is rounded to a multiple of 1/256", keep=p_8bit),
     "shared-heads": Generator(what="one mask for all heads", keep=shared_heads),

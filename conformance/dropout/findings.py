@@ -72,9 +72,12 @@ class Findings:
     def cannot_tell(self) -> dict[str, int]:
         """Faults that so few bits cannot show, and the bits that each takes.
 
-        Those of p are left out where the keep rate is rejected.
+        An overlap of calls takes two of them. Faults of p are left out where the keep rate is
+        rejected.
         """
         unseen = cannot_tell(self.totals.p, self.bits, self.alpha)
+        if self.totals.calls == 1 and self.totals.p > 0:
+            unseen["overlap"] = max(2 * self.bits, unseen.get("overlap", 0))
         told = "keep rate" in (test.name for test in self.rejected)
         return {name: bits for name, bits in unseen.items() if not (told and name[:2] == "p-")}
 
@@ -89,7 +92,7 @@ class Findings:
         totals, tests, count = self.totals, len(self.tests), len(self.rejected)
         fits = ", ".join(self.fits) or "none of its readings"
         lines = [
-            f"{self.bits:,} bits in {totals.calls} calls of shape {totals.shape}, p = {totals.p}",
+            f"{self.bits:,} bits, calls of shape {totals.shape}: {totals.calls}, p = {totals.p}",
             f"keep rate {self.keep_rate:.7f} fits p as: {fits}",
             f"{count} of {tests} tests beyond {self.level:.2g} = {self.alpha:g} / {tests}",
         ]
@@ -103,9 +106,11 @@ class Findings:
     def text(self) -> str:
         """The table of tests, and the verdict."""
         lines = [f"{'test':24} {'statistic':>12} {'p-value':>10} {'bits':>14}  compares"]
-        lines += [
-            f"{test.name:24} {test.statistic:12.4g} {test.p_value:10.3g} {test.bits:14,}  "
-            f"{test.compares}" + (f"; worst at {test.at}" if test in self.rejected else "")
-            for test in self.tests
-        ]
+        rejected = self.rejected
+        for test in self.tests:
+            where = f"; worst at {test.at}" if test.at and test in rejected else ""
+            lines.append(
+                f"{test.name:24} {test.statistic:12.4g} {test.p_value:10.3g} {test.bits:14,}  "
+                f"{test.compares}{where}"
+            )
         return "\n".join([*lines, "", self.summary])

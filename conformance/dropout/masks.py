@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from reference.formats import describe
 
 
+class Refused(ValueError):
+    """Masks of which nothing can be said; the text says why, and what to give."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Masks:
     """The keep decisions of one call of a kernel or a generator.

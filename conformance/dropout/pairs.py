@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from conformance.dropout import scores
 from conformance.dropout.call import Call
-from conformance.dropout.scores import Draw, Test, family, one
+from conformance.dropout.scores import Draw, Scores, Test, family, one
 from conformance.dropout.totals import Totals
 
 Counts = NDArray[np.int64]
@@ -39,10 +39,7 @@ def judge_serial(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
     """A test for each lag."""
     distances = np.array(lags(totals.shape))
     pairs = totals.calls * (totals.elements - distances)
-    both, either = counts
-    together = scores.covariance(both, either, pairs, totals.rate)
-    z = scores.pairs(together, pairs, totals.rate, draw)
-    sizes = scores.correlation(together, pairs, totals.rate)
+    z, sizes = _scored(counts[0], counts[1], pairs, totals, draw)
     return [
         Test(
             name=f"serial {lag}",
@@ -88,14 +85,14 @@ def _family(name: str, plural: str, both: Counts, totals: Totals, draw: Draw) ->
     each = totals.bits // len(both)
     rare = np.diag(both)
     either = rare[first] + rare[second]
-    together = scores.covariance(both[first, second], either, each, totals.rate)
+    z, sizes = _scored(both[first, second], either, each, totals, draw)
     return family(
         f"{name} pairs",
         f"every two {plural}",
-        scores.pairs(together, each, totals.rate, draw),
+        z,
         bits=each * len(couples),
         place=lambda n: f"{plural} {first[n]} and {second[n]}",
-        effects=scores.correlation(together, each, totals.rate),
+        effects=sizes,
     )
 
 
@@ -117,10 +114,7 @@ def judge_calls(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
     pairs = (totals.calls - 1) * totals.elements
     if not pairs:
         return []
-    both, either = counts
-    together = scores.covariance(both, either, pairs, totals.rate)
-    z = scores.pairs(together, pairs, totals.rate, draw)
-    sizes = scores.correlation(together, pairs, totals.rate)
+    z, sizes = _scored(counts[0], counts[1], pairs, totals, draw)
     return [
         Test(
             name=name,
@@ -133,3 +127,12 @@ def judge_calls(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
         for n, name in enumerate(("consecutive calls", "calls and the first"))
         if n == 0 or totals.calls > 2
     ]
+
+
+def _scored(
+    both: Counts, either: Counts, pairs: Counts | int, totals: Totals, draw: Draw
+) -> tuple[Scores, Scores]:
+    """Score of each number of pairs that are both rare, and the correlation that it shows."""
+    together = scores.covariance(both, either, pairs, totals.rate)
+    z = scores.pairs(together, pairs, totals.rate, draw)
+    return z, scores.correlation(together, pairs, totals.rate)

@@ -11,7 +11,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from conformance.dropout import scores
-from conformance.dropout.call import LEADING, Call
+from conformance.dropout.call import Call
 from conformance.dropout.scores import Draw, Scores, Test, one, worst_of
 from conformance.dropout.totals import Totals
 
@@ -34,14 +34,14 @@ def count_next(call: Call) -> NDArray[np.complex128]:
 
 def covariances(product: NDArray[np.inexact], totals: Totals) -> Scores:
     """Sum over pairs at each distance, around the end, of the product of two decisions."""
-    return np.asarray(scipy.fft.irfft(product, min(totals.elements, LEADING)))
+    return np.asarray(scipy.fft.irfft(product, totals.leading))
 
 
 def judge_own(power: NDArray[np.float64], totals: Totals, draw: Draw) -> list[Test]:
     """Any lag: the worst of all distances along a call."""
     found = covariances(power, totals)
     half = found[1 : (found.size + 1) // 2]
-    return _worst("any lag", "decisions at every distance", half, totals.calls, 1, totals, draw)
+    return _worst("any lag", "decisions at every distance", half, totals.calls, totals, draw)
 
 
 def judge_next(product: NDArray[np.complex128], totals: Totals, draw: Draw) -> list[Test]:
@@ -50,15 +50,16 @@ def judge_next(product: NDArray[np.complex128], totals: Totals, draw: Draw) -> l
         return []
     words = "each call with the next, at every distance"
     backwards = covariances(product, totals)[::-1]  # the next call begins so many elements later
-    return _worst("any shift", words, backwards, totals.calls - 1, 1, totals, draw)
+    return _worst("any shift", words, backwards, totals.calls - 1, totals, draw)
 
 
 def _worst(
-    name: str, compares: str, found: Scores, times: int, first: int, totals: Totals, draw: Draw
+    name: str, compares: str, found: Scores, times: int, totals: Totals, draw: Draw
 ) -> list[Test]:
+    """The worst of distances 1, 2, ..., over so many calls."""
     if not found.size:
         return []
-    pairs = times * min(totals.elements, LEADING)
+    pairs = times * totals.leading
     largest = np.argsort(-np.abs(found))[:LOOKED_AT]
     z = scores.pairs(found[largest], pairs, totals.rate, draw)
     worst = int(np.abs(z).argmax())
@@ -70,7 +71,7 @@ def _worst(
             float(z[worst]),
             worst_of(found.size, one(z[worst])),
             pairs,
-            f"{name.removeprefix('any ')} {place + first}",
+            f"{name.removeprefix('any ')} {place + 1}",
             float(scores.correlation(found, pairs, totals.rate)[place]),
         )
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from conformance.dropout.call import LEADING
+
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
@@ -44,6 +46,11 @@ class Totals:
         """Decisions of one call."""
         batch, heads, seqlen_q, seqlen_k = self.shape
         return batch * heads * seqlen_q * seqlen_k
+
+    @property
+    def leading(self) -> int:
+        """Elements of one call that meet their like at every distance."""
+        return min(self.elements, LEADING)
 
     @property
     def bits(self) -> int:

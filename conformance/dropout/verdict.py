@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.dropout.call import LEADING
 from conformance.dropout.rates import readings
 from conformance.dropout.scores import Test
 from conformance.dropout.totals import Totals
@@ -42,7 +41,7 @@ def _is_copy(test: Test, totals: Totals) -> bool:
     """Whether decisions are the same, but for those pairs of the test that are none."""
     share = 1.0
     if test.name in ("any lag", "any shift"):  # they go around the end
-        share = 1 - int(test.at.split()[1]) / min(totals.elements, LEADING)
+        share = 1 - int(test.at.split()[1]) / totals.leading
     elif "call" in test.name:  # one of the calls is enough
         share = 1 / (totals.calls - 1)
     return test.effect > COPY * share
@@ -99,5 +98,7 @@ def _rate(totals: Totals, fits: Mapping[str, float]) -> str:
 
 def _measured(totals: Totals) -> str:
     dropped = totals.rate if totals.p <= 0.5 else 1 - totals.rate
+    if dropped in (0, 1):
+        return f"{'everything' if dropped else 'nothing'} is dropped, p is {totals.p}"
     sigma = (totals.rate * (1 - totals.rate) / totals.bits) ** 0.5
     return f"a share of {dropped:.6f} +- {2 * sigma:.1g} is dropped, p is {totals.p}"
