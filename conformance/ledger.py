@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from conformance.record import KEY, Record
+from conformance.record import KEY, REMARK, Record
 from conformance.report import document, suspicions, table
 from conformance.run import Run
 
@@ -21,11 +21,13 @@ class Ledger:
     ----------
     run : Run
     records : one for each test of the suite that ran
+    remarks : lines that tests leave for the end
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.records: list[Record] = []
+        self.remarks: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a test's report carries."""
@@ -36,6 +38,8 @@ class Ledger:
             if key == KEY and isinstance(record, dict):
                 told = {"outcome": outcome, "seconds": round(report.duration, 6)}
                 self.records.append(record | told)
+            if key == REMARK:
+                self.remarks.append(str(record))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the report; a run in which nothing passed has failed."""
@@ -64,6 +68,8 @@ class Ledger:
                 tell.write_line(f"  {line}")
             if len(lines) > SHOWN:
                 tell.write_line(f"  and {len(lines) - SHOWN} more, in the report (--report DIR)")
+        for remark in self.remarks:
+            tell.write_line(remark)
         if not self._passed():
             tell.write_line("FAILED: no test of the suite passed, so nothing was shown")
         if self.run.report is not None:

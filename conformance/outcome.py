@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from conformance import oracle, repro
+from conformance.dropout.recover import Broken
 from conformance.isolate import IsolatedFailure
 from conformance.kernel import BadAnswer, InputChanged, Subject
 from conformance.oracle import Question
@@ -32,7 +33,7 @@ def told(item: pytest.Item, run: Run) -> Iterator[None]:
         yield
     except Unsupported as error:
         declined = str(error) or "the kernel does not say why"
-    except (IsolatedFailure, InputChanged, BadAnswer) as error:
+    except (IsolatedFailure, InputChanged, BadAnswer, Broken) as error:
         failed = str(error)
         oracle.forget()  # its tensors may not be what they were
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ from reference.formats import Format
 
 VERDICT = pytest.StashKey[Verdict | None]()
 KEY = "conformance"  # in a report's user_properties
+REMARK = "conformance remark"  # there, too: a line for the end of the run
 
 Record = dict[str, Any]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from conformance.torch_generators import seeded
 from conformance.transform import visible_pairs
 from reference.contract import Contract
 from reference.formats import FP64, Array, Format
@@ -30,6 +31,9 @@ KEYWORDS = {
     "slopes": "fp32 tensor (heads_q,) or (batch, heads_q), or None",
     "softcap": "float, or None",
     "sink": "fp32 tensor (heads_q,), or None",
+    "dropout_p": "float, 0 if nothing is dropped; torch's generators are seeded before the call",
+    "dropout_seed": "int, unsigned 64 bits: for a function with a generator of its own",
+    "dropout_offset": "int, unsigned 64 bits",
     "cu_seqlens_q": "int32 tensor, or None",
     "cu_seqlens_k": "int32 tensor, or None",
     "problem": "the Problem itself",
@@ -76,8 +80,9 @@ class TorchKernel:
         """
         problem.require_only(*self.supports)
         tensors = leaves(problem, self.device)
-        answer = self.call(problem, tensors)
-        return _result(problem, tensors, *answer, device=self.device)
+        with seeded(problem, self.device, torch=import_torch(self.device)):
+            answer = self.call(problem, tensors)
+            return _result(problem, tensors, *answer, device=self.device)
 
     def call(self, problem: Problem, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """The function on tensors that `leaves` made: out (bshd, or thd) and lse, or None."""
@@ -234,6 +239,9 @@ def _keywords(
         "slopes": lambda: tensors.get("slopes"),
         "softcap": lambda: problem.softcap,
         "sink": lambda: tensors.get("sink"),
+        "dropout_p": lambda: 0.0 if problem.dropout is None else problem.dropout.p,
+        "dropout_seed": lambda: 0 if problem.dropout is None else problem.dropout.seed,
+        "dropout_offset": lambda: 0 if problem.dropout is None else problem.dropout.offset,
         "cu_seqlens_q": lambda: offsets(problem.cu_seqlens_q),
         "cu_seqlens_k": lambda: offsets(problem.cu_seqlens_k),
         "problem": lambda: problem,
@@ -256,7 +264,7 @@ TOLD_BY = {
     "sink": ("sink",),
     "varlen": ("cu_seqlens_q",),
     "scale": ("scale",),
-    "dropout": (),
+    "dropout": ("dropout_p",),
     "dropout_bits": (),
 }
 

@@ -19,7 +19,7 @@ def math(problem: Problem) -> Contract:
     It multiplies q and k by sqrt(scale) each before their product: `pre` covers q, and the
     truncation that `u_acc` allows covers k. The root is rounded, and used twice: an error common
     to all of dq and dk, which `exp_rel` declares. Its D is summed over keys, from dP that are sums
-    over head_dim_v: that is `h`.
+    over head_dim_v: that is `h`. Dropout draws from torch's generator, here as on CUDA.
 
     Source: torch 2.13, aten/src/ATen/native/transformers/attention.cpp.
     """
@@ -30,6 +30,7 @@ def math(problem: Problem) -> Contract:
         pre=compute,
         h=problem.max_seqlen_k + problem.head_dim_v,
         exp_rel=2 * compute.unit_roundoff,
+        dropout="own",
     )
 
 
@@ -58,4 +59,4 @@ def flash_on_cpu(problem: Problem) -> Contract:
 
 def fused_on_cuda(problem: Problem) -> Contract:
     """The fused backends on CUDA: each head of a group rounds its own share of dk and dv."""
-    return Contract(n_out_kv=problem.group + (problem.group > 1))
+    return Contract(n_out_kv=problem.group + (problem.group > 1), dropout="own")

@@ -29,6 +29,8 @@ class Arguments:
     ----------
     attn_mask : (batch or 1, heads_q or 1, seqlen_q or 1, seqlen_k or 1), or None
         True = visible, or what is added to the scores.
+    dropout_p : float
+        torch draws from its own generator.
     is_causal : bool
         From the top left: query i sees keys up to i.
     scale : float
@@ -36,6 +38,7 @@ class Arguments:
     """
 
     attn_mask: Tensor | None
+    dropout_p: float
     is_causal: bool
     scale: float
     enable_gqa: bool
@@ -54,6 +57,7 @@ def arguments(problem: Problem, bias: Tensor | None, slopes: Tensor | None) -> A
     causal = _is_causal(problem) and bias is None and slopes is None
     return Arguments(
         attn_mask=None if causal else _mask(problem, bias, slopes),
+        dropout_p=0.0 if problem.dropout is None else problem.dropout.p,
         is_causal=causal,
         scale=problem.scale,
         enable_gqa=problem.group > 1,
@@ -76,7 +80,7 @@ def choice(q: Tensor, k: Tensor, v: Tensor, asked: Arguments) -> str:
         k,
         v,
         asked.attn_mask,
-        0.0,
+        asked.dropout_p,
         asked.is_causal,
         scale=asked.scale,
         enable_gqa=asked.enable_gqa,

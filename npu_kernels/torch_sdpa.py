@@ -19,6 +19,8 @@ SUPPORTS = (
     *("causal", "window", "top_left", "prefix", "keep", "bias", "alibi", "scale"),
     *("gqa", "mqa", "cross_length", "head_dim_v"),
 )
+DROPS = (*SUPPORTS, "dropout")
+"""Where torch's operator takes dropout_p; the flash operators that also give lse do not here."""
 
 
 @cache
@@ -46,19 +48,24 @@ def kernel(name: str) -> TorchKernel:
         )
     if device == "cpu":
         raise AttributeError(f"{name} runs on CUDA, and torch sees no CUDA device here")
-    function = _flash_on_cuda if name == "sdpa_flash" else _with_backend(name.split("_")[1])
-    return _kernel(name, function, contracts.fused_on_cuda)
+    if name == "sdpa_flash":
+        return _kernel(name, _flash_on_cuda, contracts.fused_on_cuda, supports=SUPPORTS)
+    return _kernel(name, _with_backend(name.split("_")[1]), contracts.fused_on_cuda)
 
 
 def _kernel(
-    name: str, function: Callable[..., Any], contract: Callable[[Problem], Contract]
+    name: str,
+    function: Callable[..., Any],
+    contract: Callable[[Problem], Contract],
+    *,
+    supports: tuple[str, ...] = DROPS,
 ) -> TorchKernel:
     return from_torch(
         function,
         name=name,
         contract=contract,
         device=dispatch.device(),
-        supports=SUPPORTS,
+        supports=supports,
         layout="bhsd",
     )
 
@@ -129,7 +136,9 @@ def _require_on_cuda(
     if asked.attn_mask is not None and asked.attn_mask.dtype not in (torch.bool, q.dtype):
         raise Unsupported(f"a mask to be added is {asked.attn_mask.dtype}, not {q.dtype}")
     cuda = torch.backends.cuda
-    params = cuda.SDPAParams(q, k, v, asked.attn_mask, 0.0, asked.is_causal, asked.enable_gqa)
+    params = cuda.SDPAParams(
+        q, k, v, asked.attn_mask, asked.dropout_p, asked.is_causal, asked.enable_gqa
+    )
     if not getattr(cuda, f"can_use_{backend}_attention")(params):
         raise Unsupported(f"torch's {backend} backend refuses these tensors")
 

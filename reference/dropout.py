@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from reference.formats import Array, describe
 
 Words = NDArray[np.uint32]
+Wide = NDArray[np.uint64]
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
@@ -27,18 +30,47 @@ def philox4x32(counter: Words, key: tuple[int, int], *, rounds: int = 10) -> Wor
 
     Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
     """
-    c0, c1, c2, c3 = (counter[..., word].astype(np.uint64) for word in range(4))
+    c0, c1, c2, c3 = (np.array(counter[..., word], np.uint64) for word in range(4))
+    return np.stack(mixed(c0, c1, c2, c3, key, rounds=rounds), axis=-1).astype(np.uint32)
+
+
+def mixed(
+    c0: Wide, c1: Wide, c2: Wide, c3: Wide, key: tuple[int, int], *, rounds: int = 10
+) -> tuple[Wide, Wide, Wide, Wide]:
+    """The words of Philox4x32 for counters whose 32-bit words are given, written over them.
+
+    Fast while the four arrays and a spare one fit into a core's cache.
+    """
     k0, k1 = key
+    high = np.empty_like(c0)
     for _ in range(rounds):
-        first, second = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2
-        c0, c1, c2, c3 = (
-            (second >> _WORD) ^ c1 ^ np.uint64(k0),
-            second & _LOW,
-            (first >> _WORD) ^ c3 ^ np.uint64(k1),
-            first & _LOW,
-        )
+        c0 *= _MULTIPLIERS[0]  # the product's high half is mixed in, its low half is a word
+        c2 *= _MULTIPLIERS[1]
+        for product, word, step in ((c2, c1, k0), (c0, c3, k1)):
+            np.right_shift(product, _WORD, out=high)
+            word ^= high
+            word ^= np.uint64(step)
+            word &= _LOW
+        c0, c1, c2, c3 = c1, c2, c3, c0
         k0, k1 = (k0 + _KEY_STEPS[0]) & 0xFFFFFFFF, (k1 + _KEY_STEPS[1]) & 0xFFFFFFFF
-    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
+    c1 &= _LOW
+    c3 &= _LOW
+    return c0, c1, c2, c3
+
+
+@cache
+def kept_words(p: float) -> int:
+    """How many of the 2**32 words keep their element: those below this number.
+
+    A word's place in [0, 1), ``float32(word) 2**-32 + 2**-33``, does not fall as the word rises, so
+    the words below ``float32(1 - p)`` are the lowest ones.
+    """
+    keep = np.float32(1.0 - p)
+
+    def is_dropped(word: int) -> bool:
+        return not np.float32(word) * np.float32(2.0**-32) + np.float32(2.0**-33) < keep
+
+    return bisect_left(range(2**32), True, key=is_dropped)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -114,16 +146,18 @@ class Dropout:
             return np.asarray(
                 (self.bits[t >> 3] >> (t & 7).astype(np.uint8)) & np.uint8(1), np.bool_
             )
-        blocks = (first >> 2)[:, None] + np.arange((count + 6) // 4)
-        counter = np.empty((*blocks.shape, 4), np.uint32)
-        counter[..., 0], counter[..., 1] = blocks & 0xFFFFFFFF, blocks >> 32
-        counter[..., 2], counter[..., 3] = self.offset & 0xFFFFFFFF, self.offset >> 32
-        words = philox4x32(counter, (self.seed & 0xFFFFFFFF, self.seed >> 32))
-        u = words.astype(np.float32) * np.float32(2.0**-32) + np.float32(2.0**-33)
-        kept = (u < np.float32(1.0 - self.p)).reshape(len(first), 4 * blocks.shape[1])
-        decisions: NDArray[np.bool_] = np.take_along_axis(
-            kept, (first & 3)[:, None] + np.arange(count), axis=1
-        )
+        blocks = ((first >> 2)[:, None] + np.arange((count + 6) // 4)).astype(np.uint64)
+        c2 = np.full_like(blocks, self.offset & 0xFFFFFFFF)
+        c3 = np.full_like(blocks, self.offset >> 32)
+        key = (self.seed & 0xFFFFFFFF, self.seed >> 32)
+        kept = np.empty((*blocks.shape, 4), np.bool_)
+        for lane, word in enumerate(mixed(blocks & _LOW, blocks >> _WORD, c2, c3, key)):
+            np.less(word, np.uint64(kept_words(self.p)), out=kept[..., lane])
+        by_word = kept.reshape(len(first), 4 * blocks.shape[1])
+        decisions = np.empty((len(first), count), np.bool_)
+        for lane in range(4):
+            rows = first & 3 == lane
+            decisions[rows] = by_word[rows, lane : lane + count]
         return decisions
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from misreading import Kernel
 from mutants_asked import ASKED
 from mutants_backward import BACKWARD
+from mutants_dropout import DROPOUT
 from mutants_layout import LAYOUT, STATE
 from mutants_softmax import SOFTMAX
 
-STATELESS = {**SOFTMAX, **ASKED, **LAYOUT, **BACKWARD}
+STATELESS = {**SOFTMAX, **ASKED, **DROPOUT, **LAYOUT, **BACKWARD}
 
 MUTANTS: dict[str, Callable[[], Kernel]] = {
     **{id: (lambda kernel=kernel: kernel) for id, kernel in STATELESS.items()},

@@ -116,8 +116,8 @@ def test_the_threshold_is_rounded_to_float32(p: float) -> None:
 def decide(word: int, p: float) -> bool:
     """What Dropout makes of one random word."""
     with pytest.MonkeyPatch.context() as patch:
-        words = np.full((1, 1, 4), word, np.uint32)
-        patch.setattr("reference.dropout.philox4x32", lambda counter, key: words)
+        words = (np.full((1, 1), word, np.uint64),) * 4
+        patch.setattr("reference.dropout.mixed", lambda *counter_and_key: words)
         return bool(Dropout(p=p).keep(np.array([0]), 1)[0, 0])
 
 

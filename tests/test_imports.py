@@ -130,10 +130,19 @@ def test_what_is_imported_is_declared(module: str) -> None:
     assert tops(module) <= {*PACKAGES, *names, *machine}
 
 
+ABSENT = """
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Finder)
+"""
+"""Not None in sys.modules: SciPy takes what is there for the module itself."""
+
+
 def loaded_with(module: str, *, without: tuple[str, ...] = ()) -> set[str]:
     """The modules in a fresh interpreter after an import; those in `without` are not installed."""
-    blocked = "".join(f"sys.modules[{name!r}] = None; " for name in without)
-    command = f"import sys; {blocked}import {module}; print(*sys.modules)"
+    command = f"import sys\n{ABSENT}absent = {without!r}\nimport {module}\nprint(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", command],

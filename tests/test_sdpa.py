@@ -14,6 +14,7 @@ from npu_kernels import contracts, dispatch
 from reference import dense
 from reference.bounds import error_bound
 from reference.contract import Contract
+from reference.dropout import Dropout
 from reference.formats import FORMATS
 from reference.mask import Mask
 from reference.problem import Problem, Result, Unsupported
@@ -141,8 +142,9 @@ def test_flash_calls_the_lse_of_a_row_that_sees_nothing_zero():
         (lambda p: p.replace(q=p.q[:, :0], dout=p.dout[:, :0]), "empty"),
         (lambda p: laid_out(p, "every-other"), "strides"),
         (lambda p: p.replace(softcap=5.0), "softcap"),
+        (lambda p: p.replace(dropout=Dropout(p=0.1)), "dropout"),
     ],
-    ids=["head_dim_v", "bias", "empty", "strides", "softcap"],
+    ids=["head_dim_v", "bias", "empty", "strides", "softcap", "dropout"],
 )
 def test_flash_says_what_it_declines(change, words):
     with pytest.raises(Unsupported, match=words):
@@ -154,6 +156,20 @@ def test_flash_backward_declines_what_flash_declines():
     exact = dense.attention(problem)
     with pytest.raises(Unsupported, match="softcap"):
         npu_kernels.sdpa_flash.backward(problem, exact.out, exact.lse)
+
+
+@pytest.mark.parametrize("name", ["sdpa", "sdpa_math"])
+def test_dropout_is_torchs_own_from_the_problems_seed_and_offset(name):
+    kernel = getattr(npu_kernels, name)
+    asked = [
+        question("fp16", dropout=Dropout(p=0.5, seed=seed, offset=offset))
+        for seed, offset in ((1, 2), (1, 2), (1, 3), (2, 2))
+    ]
+    first, again, *others = (kernel(problem).out for problem in asked)
+    assert (first == again).all()
+    assert all((first != other).any() for other in others)
+    assert kernel.contract(asked[0]) == contracts.math(asked[0])
+    assert kernel.contract(asked[0]).dropout == "own"
 
 
 def test_names_say_where_the_kernels_run():

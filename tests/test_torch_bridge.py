@@ -18,6 +18,7 @@ from conformance.transform import laid_out, pack
 from reference import dense
 from reference.bounds import error_bound
 from reference.contract import Contract
+from reference.dropout import Dropout
 from reference.formats import FORMATS, FP32, FP64, Array
 from reference.mask import Mask
 from reference.problem import Problem, Result, Unsupported
@@ -171,8 +172,27 @@ def test_a_problem_that_needs_more_than_the_function_supports_is_declined():
 
 
 def test_a_feature_that_no_keyword_tells_of_is_refused():
-    with pytest.raises(ValueError, match="supports causal but takes none of the keywords"):
-        from_torch(lambda q, k, v: q, name="mine", supports=("fp16", "causal"))
+    for word in ("causal", "dropout"):
+        with pytest.raises(ValueError, match=f"supports {word} but takes none of the keywords"):
+            from_torch(lambda q, k, v: q, name="mine", supports=("fp16", word))
+
+
+def test_dropout_is_told_and_torch_is_seeded_for_the_call_alone():
+    told = []
+
+    def function(q, k, v, *, dropout_p, dropout_seed, dropout_offset):
+        told.append((dropout_p, dropout_seed, dropout_offset, torch.rand(1).item()))
+        return q
+
+    drops = from_torch(function, supports=("fp16", "dropout"))
+    asked = question("fp16").replace(dout=None)
+    before = torch.get_rng_state()
+    for offset in (5, 5, 6):
+        drops(asked.replace(dropout=Dropout(p=0.1, seed=2**64 - 1, offset=offset)))
+    assert (torch.get_rng_state() == before).all()
+    assert [words[:3] for words in told] == [(0.1, 2**64 - 1, offset) for offset in (5, 5, 6)]
+    first, again, other = (words[3] for words in told)
+    assert first == again != other
 
 
 def test_results_keep_the_type_that_they_have_in_torch():

@@ -1,0 +1,70 @@
+"""Where the suite's statistics take their masks from, how many decisions, and what they leave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from conformance.dropout import plots
+from conformance.dropout.findings import Findings
+from conformance.dropout.generators import GENERATORS, SHAPE
+from conformance.dropout.masks import Masks
+from conformance.dropout.recover import masks_of_kernel
+from conformance.kernel import Subject, UsageError
+
+P = 0.1
+"""The usual rate."""
+
+BITS = {"smoke": 10**6, "default": 10**7, "full": 10**9}
+"""Decisions, by tier."""
+
+SECONDS = {"smoke": 10.0, "default": 60.0, "full": 1800.0}
+"""How long masks are read off a kernel, by tier; what it gave until then is judged."""
+
+
+def of_the_stream(tier: str) -> Iterator[Masks]:
+    """Masks of the problem's own stream: for a kernel whose masks are proved to be these."""
+    elements = SHAPE[0] * SHAPE[1] * SHAPE[2] * SHAPE[3]
+    return GENERATORS["philox"].calls(-(-BITS[tier] // elements), p=P)
+
+
+def of_the_kernel(subject: Subject, tier: str) -> Iterator[Masks]:
+    """Masks read off a kernel's answers, until there are enough or the time is up.
+
+    Raises
+    ------
+    Unsupported, Broken
+        As masks_of_kernel.
+    """
+    begin, bits = time.monotonic(), 0
+    for masks in masks_of_kernel(subject, p=P, calls=BITS[tier]):
+        yield masks
+        bits += masks.keep.size
+        if bits >= BITS[tier] or time.monotonic() - begin > SECONDS[tier]:
+            return
+
+
+def remark(bits: int, tier: str, *, proved: bool) -> str:
+    """One line: how many decisions the statistics had, and whose."""
+    whose = "of the declared stream, which its masks are" if proved else "read off its answers"
+    short = f"; {BITS[tier]:,} were asked for, and {SECONDS[tier]:g} s were up"
+    return f"{bits:,} decisions {whose}{short if bits < BITS[tier] else ''}"
+
+
+def keep(findings: Findings, folder: Path, name: str) -> str:
+    """Leave the table and its plots in a folder; one line, if there can be no plots.
+
+    Parameters
+    ----------
+    name : str
+        Of the kernel.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = "".join(letter if letter.isalnum() else "-" for letter in name)
+    (folder / f"{stem}.txt").write_text(findings.text() + "\n")
+    try:
+        plots.write(findings, folder, name=name)
+    except UsageError as missing:
+        return str(missing)
+    return ""

@@ -1,0 +1,254 @@
+"""Dropout as a black box shows it: laws on recovered masks, their statistics, the mean answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance import patterns
+from conformance.compare import judge
+from conformance.dropout import effect, exact, sources
+from conformance.dropout.battery import battery
+from conformance.dropout.black_box import (
+    CAUSAL,
+    FORMATS_ASKED,
+    P_ROUNDED,
+    SHAPES,
+    Drops,
+    P,
+    asking,
+    is_declared,
+    stream,
+    with_values,
+)
+from conformance.dropout.recover import Broken, Recovered
+from conformance.dropout.shape import Shape
+from conformance.explain import explain
+from conformance.inputs import Stream
+from conformance.kernel import Subject
+from conformance.oracle import Question
+from conformance.plugin import run_of
+from conformance.record import REMARK
+from reference.contract import Contract
+from reference.dropout import Dropout
+from reference.formats import FORMATS
+from reference.problem import Unsupported
+
+pytestmark = pytest.mark.dropout
+
+every_shape = pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(shape, id=name, marks=[pytest.mark.smoke] if name == "odd" else [])
+        for name, shape in SHAPES.items()
+    ],
+)
+every_format = pytest.mark.parametrize("format", FORMATS_ASKED)
+
+
+@pytest.fixture
+def drops(kernel: Subject, request: pytest.FixtureRequest) -> Drops:
+    """Asks the kernel for the masks of a shape, in this run's stream or one that differs."""
+    run = run_of(request.config)
+    return asking(kernel, seed=run.seed, gradients=not run.forward)
+
+
+def contract(kernel: Subject, masks: Recovered) -> Contract:
+    """What the kernel promises for the problem that masks come from."""
+    return kernel.contract(masks.problem)
+
+
+def require_declared(kernel: Subject, masks: Recovered) -> None:
+    """Decline for a kernel whose mask is its own."""
+    if (kind := contract(kernel, masks).dropout) != "problem":
+        raise Unsupported(f"its mask is its own (dropout={kind!r})")
+
+
+@every_shape
+@every_format
+def test_the_backward_drops_what_the_forward_dropped(
+    kernel: Subject, drops: Drops, shape: Shape, format: str
+) -> None:
+    masks = drops(shape, format)
+    if "dv" not in masks.factors:
+        raise Unsupported("backward")
+    exact.require_one_mask(masks, contract(kernel, masks))
+
+
+@every_shape
+@every_format
+def test_the_mask_is_the_declared_one(
+    kernel: Subject, drops: Drops, shape: Shape, format: str
+) -> None:
+    masks = drops(shape, format)
+    require_declared(kernel, masks)
+    exact.require_declared(masks)
+
+
+@every_shape
+@every_format
+def test_kept_weights_are_multiplied_by_1_over_1_minus_p_and_dropped_ones_by_0(
+    kernel: Subject, drops: Drops, shape: Shape, format: str
+) -> None:
+    masks = drops(shape, format)
+    exact.require_scale(masks, contract(kernel, masks))
+
+
+@every_format
+def test_the_scale_is_that_of_p_itself_not_of_a_rounded_p(
+    kernel: Subject, drops: Drops, format: str
+) -> None:
+    masks = drops(SHAPES["odd"], format, seeded=True, p=P_ROUNDED)
+    exact.require_scale(masks, contract(kernel, masks))
+
+
+@every_shape
+@every_format
+def test_the_row_sum_knows_nothing_of_dropout(
+    kernel: Subject, drops: Drops, shape: Shape, format: str
+) -> None:
+    masks = drops(shape, format)
+    exact.require_row_sum(masks, contract(kernel, masks))
+
+
+@every_shape
+@every_format
+def test_the_answer_is_the_oracles_with_the_recovered_mask(
+    kernel: Subject, drops: Drops, shape: Shape, format: str
+) -> None:
+    masks = drops(shape, format, seeded=True)
+    problem = with_values(masks.problem)
+    question = Question(problem=exact.with_decisions(problem, masks.keep))
+    promised = contract(kernel, masks)
+    verdict = judge(
+        kernel(problem),
+        question.answer,
+        question.allowed(promised),
+        problem=question.problem,
+        contract=promised,
+    )
+    if not verdict.passes():
+        told = explain(verdict, question.problem)
+        raise Broken(f"with the recovered mask the answer is not the oracle's\n{told}")
+
+
+@every_format
+def test_the_same_seed_and_offset_draw_the_same_mask(drops: Drops, format: str) -> None:
+    masks = drops(SHAPES["one-call"], format, seeded=True)
+    again = drops(SHAPES["one-call"], format, seed=masks.dropout.seed)
+    what = "the same seed and offset draw two masks"
+    exact.require_same(again.keep, masks.keep, masks.seen, p=P, what=what)
+
+
+OTHERS: dict[str, Callable[[Dropout], dict[str, Any]]] = {
+    "another seed": lambda one: {"seed": one.seed ^ 1},
+    "a seed with other high bits": lambda one: {"seed": one.seed ^ 2**32},
+    "another offset": lambda one: {"offset": one.offset ^ 1},
+    "an offset with other high bits": lambda one: {"offset": one.offset ^ 2**32},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@every_format
+def test_another_seed_or_offset_draws_another_mask(drops: Drops, format: str, other: str) -> None:
+    masks = drops(SHAPES["one-call"], format, seeded=True)
+    changed = drops(SHAPES["one-call"], format, **OTHERS[other](masks.dropout))
+    exact.require_unrelated(changed.keep, masks.keep, p=P, first=other, second="the first one")
+
+
+@every_format
+def test_no_two_heads_or_sequences_drop_alike(drops: Drops, format: str) -> None:
+    keep = drops(SHAPES["odd"], format, seeded=True).keep
+    names = {at: "head {1} of sequence {0}".format(*at) for at in np.ndindex(keep.shape[:2])}
+    for a, b in combinations(names, 2):
+        exact.require_unrelated(keep[b], keep[a], p=P, first=names[b], second=names[a])
+
+
+ELSE: dict[str, dict[str, Any]] = {
+    "whether gradients are asked for": {"backward": False},
+    "head_dim, and so on the tile": {"head_dim": 128},
+    "which pairs are seen": {"mask": CAUSAL},
+}
+
+
+@pytest.mark.parametrize("what", ELSE)
+@every_format
+def test_the_mask_does_not_depend_on_what_else_is_asked(
+    drops: Drops, format: str, what: str
+) -> None:
+    masks = drops(SHAPES["odd"], format, seeded=True)
+    backward = ELSE[what].get("backward", True)
+    shape = replace(SHAPES["odd"], **{k: v for k, v in ELSE[what].items() if k != "backward"})
+    other = drops(shape, format, backward=backward)
+    exact.require_same(
+        other.keep, masks.keep, other.seen & masks.seen, p=P, what=f"the mask depends on {what}"
+    )
+
+
+LATER: dict[str, tuple[int, dict[str, Any]]] = {
+    "odd": (2, {"seqlens_q": (67,) * 3, "seqlens_k": (131,) * 3}),
+    "packed": (4, {"seqlens_q": (17, 1, 64, 0, 9), "seqlens_k": (33, 9, 70, 5, 30)}),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+@every_format
+def test_the_mask_does_not_depend_on_later_sequences(
+    kernel: Subject, drops: Drops, format: str, name: str
+) -> None:
+    masks = drops(SHAPES[name], format, seeded=True)
+    require_declared(kernel, masks)
+    count, lengths = LATER[name]
+    other = drops(replace(SHAPES[name], **lengths), format)
+    rows, keys = np.minimum(masks.keep.shape[2:], other.keep.shape[2:])
+    a, b, seen = (one[:count, :, :rows, :keys] for one in (other.keep, masks.keep, masks.seen))
+    exact.require_same(a, b, seen, p=P, what="the mask depends on later sequences")
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["exact", "padded"])
+@pytest.mark.parametrize("name", ["odd", "packed"])
+@every_format
+def test_packed_bits_are_the_mask(
+    kernel: Subject, drops: Drops, format: str, name: str, padded: bool
+) -> None:
+    shape = SHAPES[name]
+    bits = patterns.bits(P, shape.pairs, Stream("dropout/bits"), padded=padded)
+    masks = drops(shape, format, bits=bits, backward=False)
+    require_declared(kernel, masks)
+    exact.require_declared(masks)
+
+
+@pytest.mark.smoke
+def test_no_statistic_rejects_its_masks(
+    kernel: Subject, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
+    run = run_of(request.config)
+    proved = is_declared(kernel, run.seed)
+    calls = sources.of_the_stream(run.tier) if proved else sources.of_the_kernel(kernel, run.tier)
+    findings = battery(calls)
+    told = sources.remark(findings.bits, run.tier, proved=proved)
+    record_property(REMARK, f"{kernel.name} dropout: {told}")
+    if run.report is not None and (
+        missing := sources.keep(findings, run.report / "dropout", kernel.name)
+    ):
+        record_property(REMARK, missing)
+    if not findings.passes:
+        raise Broken(f"{findings.likely}\n{findings.text()}")
+
+
+@pytest.mark.smoke
+@every_format
+def test_the_mean_answer_is_the_one_without_dropout(
+    kernel: Subject, format: str, request: pytest.FixtureRequest
+) -> None:
+    run = run_of(request.config)
+    problem = effect.question(FORMATS[format], stream(run.seed), backward=not run.forward)
+    try:
+        effect.require_no_effect(kernel, problem)
+    except Unsupported:
+        effect.require_no_effect(kernel, problem.replace(dout=None))

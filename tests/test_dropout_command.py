@@ -1,0 +1,99 @@
+"""python -m conformance.dropout says what it found, and what cannot be asked, in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from conformance.dropout.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["--generator", "philox"], "\npasses\n", 0),
+        (["--generator", "shared-heads"], "likely: masks are shared by heads", 1),
+        (
+            ["--generator", "p-bf16"],
+            "cannot tell: p-bf16 (p is rounded to bf16) needs 599,581,300",
+            0,
+        ),
+        (["--generator", "philox", "--declared", "ascend950"], "every decision is ascend950's", 0),
+        (["--generator", "msb-first", "--declared", "philox"], "the highest of each byte first", 1),
+        (
+            ["--generator", "philox", "--shape", "1,1,20,500"],
+            "calls of shape (1, 1, 20, 500): 10, p = 0.1",
+            0,
+        ),
+        (["--power", "--runs", "1", "--p", "0.5"], "no statistic; its masks are those declared", 0),
+        (["--power", "--runs", "2"], "no statistic; the mask is the declared generator's", 0),
+        (["--calibrate", "--runs", "20"], "alpha 0.05: ", 0),
+    ],
+)
+def test_a_run_says_what_it_found(
+    words: list[str], said: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--bits", "1e5"]) == code
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "nothing to judge: give --generator, --kernel, --calibrate or --power"),
+        (
+            ["--generator", "philix"],
+            "no generator 'philix': did you mean philox? there are philox,",
+        ),
+        (
+            ["--generator", "philox", "--declared", "x"],
+            "there is no generator 'x': there are philox",
+        ),
+        (
+            ["--generator", "philox", "--p", "1"],
+            "--p is 1: give a probability of dropping in [0, 1)",
+        ),
+        (["--generator", "philox", "--p", "-0.5"], "--p is -0.5: give a probability"),
+        (["--generator", "philox", "--p", "nan"], "--p is nan: give a probability"),
+        (["--generator", "philox", "--alpha", "0"], "--alpha is 0: give a chance between 0 and 1"),
+        (
+            ["--generator", "philox", "--bits", "1000"],
+            "are too few for p = 0.1 and alpha = 1e-06: ",
+        ),
+        (["--generator", "philox", "--bits", "1000"], "give at least 2,500"),
+        (["--generator", "philox", "--bits", "inf"], "--bits is inf: give a number of decisions"),
+        (["--generator", "philox", "--shape", "2,4"], "--shape is '2,4': give B,H,Q,K, such as"),
+        (["--generator", "philox", "--shape", "0,1,2,3"], "--shape is '0,1,2,3': give B,H,Q,K"),
+        (["--generator", "philox", "--seed", "-1"], "--seed has to be at least 0"),
+        (["--power", "--runs", "0"], "--runs at least 1"),
+        (["--kernel", "no_such.py:kernel"], "no_such.py"),
+        (["--kernel", "a.py:b", "--declared", "philox"], "--declared is for --generator"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words]) == 2
+    written = capsys.readouterr().err
+    assert written.startswith("ERROR: ") and said in written and written.count("\n") == 1
+
+
+def test_plots_are_pictures_of_what_was_counted(tmp_path: Path) -> None:
+    for name, code in (("philox", 0), ("restart-4096", 1)):
+        words = ["--generator", name, "--bits", "1e5", "--plots", str(tmp_path / "new")]
+        assert main(words) == code
+        for kind in ("rows", "heads", "lags", "plane"):
+            path = tmp_path / "new" / f"{name}-{kind}.svg"
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+def test_plots_without_matplotlib_say_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["--generator", "philox", "--bits", "1e5", "--plots", "x"]) == 2
+    wanted = "ERROR: plots need matplotlib: pip install 'npu-flash-conformance[plots]'\n"
+    assert capsys.readouterr().err == wanted
