@@ -24,6 +24,25 @@ IN_COMPUTE_FORMAT = ("lse", "dsink", *STATISTICS)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Compared:
+    """What a score sums up: float64 arrays of the tensor's shape.
+
+    Attributes
+    ----------
+    got, want : as compared, in the contract's conventions
+    error : got - want, as conformance.error.signed_error says it
+    ratio : |error| / allowed, inf where that is NaN
+    sigma : the statistical error
+    """
+
+    got: Array
+    want: Array
+    error: Array
+    ratio: Array
+    sigma: Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Score:
     """How far one tensor is from the oracle.
 
@@ -52,6 +71,8 @@ class Score:
         Why the tensor fails; empty if it does not.
     suspicion : str
         Which statistics are beyond their limit; empty if none.
+    compared : Compared, or None
+        The arrays; None where there is nothing to compare.
     """
 
     name: str
@@ -70,6 +91,7 @@ class Score:
     factor: float = math.nan
     nan: int = 0
     inf: int = 0
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -281,6 +303,7 @@ def _score(
         factor=proportion(got, want, failing),
         nan=int(np.count_nonzero(np.isnan(got))),
         inf=int(np.count_nonzero(np.isinf(got))),
+        compared=Compared(got=got, want=want, error=error, ratio=ratio, sigma=sigma),
     )
 
 

@@ -53,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave gradients out of every case, for a kernel that has none",
     )
-    group.addoption("--report", metavar="DIR", help="write DIR/report.json")
+    group.addoption("--report", metavar="DIR", help="write report.html and report.json into DIR")
     group.addoption(
         "--repro",
         metavar="DIR",

@@ -12,6 +12,7 @@ import pytest
 from conformance.compare import Score, Verdict
 from conformance.kernel import Subject
 from conformance.oracle import Asked, Question
+from conformance.spread import map_of, spread_of
 from reference.contract import Contract
 from reference.features import FEATURES
 from reference.formats import Format
@@ -22,17 +23,29 @@ KEY = "conformance"  # in a report's user_properties
 Record = dict[str, Any]
 
 
-def record_of(item: pytest.Function, kernel: Subject, *, declined: str, failed: str) -> Record:
+def record_of(
+    item: pytest.Function,
+    kernel: Subject,
+    *,
+    declined: str,
+    failed: str,
+    command: str = "",
+    detailed: bool = False,
+) -> Record:
     """Everything about one test but its outcome and duration, which pytest's report has.
 
     Parameters
     ----------
     declined, failed : str
         Why; empty if it was not.
+    command : str
+        Runs this test alone.
+    detailed : bool
+        With how its errors are spread, for a report.
     """
     params, question = item.callspec.params, item.funcargs.get("question")
     record: Record = {"kernel": kernel.name, "test": item.originalname, "declined": declined}
-    record["failed"] = failed
+    record |= {"failed": failed, "command": command}
     if not isinstance(question, Question):
         record["case"] = item.callspec.id.replace(f"{kernel.name}-", "").replace(
             f"-{kernel.name}", ""
@@ -41,13 +54,20 @@ def record_of(item: pytest.Function, kernel: Subject, *, declined: str, failed: 
     case, format = cast("tuple[Asked, str]", params["question"])
     verdict = item.stash.get(VERDICT, None)
     scores = () if verdict is None else verdict.scores
+    if detailed and scores:
+        record["map"] = map_of(max(scores, key=lambda score: score.budget))
     return record | {
         "case": case.id,
         "format": format,
+        "why": case.why,
+        "seqlen_q": question.problem.max_seqlen_q,
+        "seqlen_k": question.problem.max_seqlen_k,
         "features": sorted(question.problem.features),
         "contract": {} if verdict is None else contract_of(verdict.contract),
         "absent": [] if verdict is None else list(verdict.absent),
-        "tensors": [_tensor(score) for score in scores],
+        "tensors": [
+            _tensor(score) | ({"spread": spread_of(score)} if detailed else {}) for score in scores
+        ],
     }
 
 
