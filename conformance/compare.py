@@ -29,12 +29,14 @@ class Compared:
 
     Attributes
     ----------
+    format : of the tensor
     got, want : as compared, in the contract's conventions
     error : got - want, as conformance.error.signed_error says it
     ratio : |error| / allowed, inf where that is NaN
     sigma : the statistical error
     """
 
+    format: Format
     got: Array
     want: Array
     error: Array
@@ -303,7 +305,7 @@ def _score(
         factor=proportion(got, want, failing),
         nan=int(np.count_nonzero(np.isnan(got))),
         inf=int(np.count_nonzero(np.isinf(got))),
-        compared=Compared(got=got, want=want, error=error, ratio=ratio, sigma=sigma),
+        compared=Compared(format=format, got=got, want=want, error=error, ratio=ratio, sigma=sigma),
     )
 
 

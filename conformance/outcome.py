@@ -52,6 +52,7 @@ def told(item: pytest.Item, run: Run) -> Iterator[None]:
             failed=failed,
             command=command(test, kernel) if failed else "",
             detailed=run.report is not None,
+            dual=run.dual,
         )
         item.user_properties.append((KEY, record))
         item.stash.setdefault(VERDICT, None)

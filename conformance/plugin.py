@@ -55,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--report", metavar="DIR", help="write report.html and report.json into DIR")
     group.addoption(
+        "--dual-benchmark",
+        action="store_true",
+        help="with --report: the vendor's dual benchmark, too, which runs the oracle once more",
+    )
+    group.addoption(
         "--repro",
         metavar="DIR",
         help="write each failure as a script and its tensors, which run without pytest",
@@ -146,6 +151,7 @@ def _prepare(config: pytest.Config) -> str:
             forward=option.forward,
             report=option.report,
             repro=option.repro,
+            dual=option.dual_benchmark,
             isolate=option.isolate,
             seconds=option.case_timeout,
             gib=option.case_memory,

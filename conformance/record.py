@@ -10,9 +10,12 @@ from typing import Any, cast
 import pytest
 
 from conformance.compare import Score, Verdict
+from conformance.conventions import written
+from conformance.dual_benchmark import evaluate_dual
 from conformance.kernel import Subject
 from conformance.oracle import Asked, Question
 from conformance.spread import map_of, spread_of
+from conformance.standards import evaluate
 from reference.contract import Contract
 from reference.features import FEATURES
 from reference.formats import Format
@@ -31,6 +34,7 @@ def record_of(
     failed: str,
     command: str = "",
     detailed: bool = False,
+    dual: bool = False,
 ) -> Record:
     """Everything about one test but its outcome and duration, which pytest's report has.
 
@@ -41,7 +45,9 @@ def record_of(
     command : str
         Runs this test alone.
     detailed : bool
-        With how its errors are spread, for a report.
+        With how its errors are spread and what the vendor's standards say, for a report.
+    dual : bool
+        With those of the standards that take a run in the same format.
     """
     params, question = item.callspec.params, item.funcargs.get("question")
     record: Record = {"kernel": kernel.name, "test": item.originalname, "declined": declined}
@@ -66,7 +72,8 @@ def record_of(
         "contract": {} if verdict is None else contract_of(verdict.contract),
         "absent": [] if verdict is None else list(verdict.absent),
         "tensors": [
-            _tensor(score) | ({"spread": spread_of(score)} if detailed else {}) for score in scores
+            _tensor(score) | (_details(score, question, verdict, dual=dual) if detailed else {})
+            for score in scores
         ],
     }
 
@@ -103,6 +110,24 @@ def _tensor(score: Score) -> Record:
         "failed": score.reason,
         "suspicious": score.suspicion,
     }
+
+
+def _details(score: Score, question: Question, verdict: Verdict | None, *, dual: bool) -> Record:
+    """How errors are spread, and what the vendor's standards say of the tensor."""
+    if (compared := score.compared) is None:
+        return {}
+    figures = evaluate(compared.got, compared.want, compared.format)
+    if dual and verdict is not None:
+        other = getattr(written(question.in_format, verdict.contract), score.name, None)
+        if other is not None:
+            figures |= evaluate_dual(compared.got, other, compared.want, compared.format)
+    told = {
+        name: {"figures": {of: _plain(number) for of, number in figure.figures.items()}}
+        | {"accepts": figure.accepts}
+        for name, figure in figures.items()
+        if figure.accepts is not None
+    }
+    return {"spread": spread_of(score), "standards": told}
 
 
 def _plain(value: Any) -> Any:
