@@ -7,7 +7,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ class Comparison:
 class _Test:
     outcome: str
     why: str
-    budgets: Mapping[str, float] = field(default_factory=dict)
+    budgets: Mapping[str, float]
 
     @property
     def worst(self) -> float:
@@ -122,7 +122,7 @@ def compare(old: Report, new: Report) -> Comparison:
     ]
     changes: list[Change] = []
     both = 0
-    for kernel in [*before, *(after.keys() - before.keys())]:
+    for kernel in dict.fromkeys([*before, *after]):
         tests = before.get(kernel, {}), after.get(kernel, {})
         both += len(tests[0].keys() & tests[1].keys())
         changes += _of_kernel(kernel, *tests)
@@ -196,7 +196,7 @@ def _tensors(
     at: tuple[str, ...], before: Mapping[str, float], after: Mapping[str, float]
 ) -> Iterator[Change]:
     """Budgets beyond twice what they were, or below half of it: the golden ratchet's factor."""
-    for name in [*before, *(after.keys() - before.keys())]:
+    for name in dict.fromkeys([*before, *after]):
         old, new = before.get(name), after.get(name)
         was, became = ("" if one is None else f"{one:.3g}" for one in (old, new))
         if old is None or new is None:
@@ -257,8 +257,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _read(path: Path) -> Report:
-    file = path / "report.json" if path.is_dir() else path
+    file = path
     try:
+        file = path / "report.json" if path.is_dir() else path
         report: Report = json.loads(file.read_text())
     except OSError as error:
         raise ValueError(

@@ -91,7 +91,8 @@ def test_the_worst_comes_first_and_the_totals_count_every_kind():
     told = compare(old, new)
     assert [change.at[2] for change in told.changes] == ["f", "e", "c", "d", "b", "a"]
     assert told.totals() == (
-        "tests in both reports: 6; 2 newly failing, 1 newly declined, 2 budget grew, 1 budget shrank"
+        "tests in both reports: 6; "
+        "2 newly failing, 1 newly declined, 2 budget grew, 1 budget shrank"
     )
 
 
