@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.conventions import dead_rows, per_nat, rows_of_out, written
-from conformance.error import budget_used, equal, proportion, signed_error, statistics
+from conformance.error import Compared, budget_used, equal, proportion, signed_error, statistics
 from reference.bounds import Allowed
 from reference.contract import Contract
 from reference.formats import Array, Format
@@ -21,27 +21,6 @@ UNBOUNDED_LIMIT = 0.01  # of a tensor; beyond it, the case would say nothing
 
 STATISTICS = ("softmax_max", "softmax_sum")
 IN_COMPUTE_FORMAT = ("lse", "dsink", *STATISTICS)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Compared:
-    """What a score sums up: float64 arrays of the tensor's shape.
-
-    Attributes
-    ----------
-    format : of the tensor
-    got, want : as compared, in the contract's conventions
-    error : got - want, as conformance.error.signed_error says it
-    ratio : |error| / allowed, inf where that is NaN
-    sigma : the statistical error
-    """
-
-    format: Format
-    got: Array
-    want: Array
-    error: Array
-    ratio: Array
-    sigma: Array
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from conformance.record import KEY, Record
-from conformance.report.document import document
+from conformance.report.document import NAME, document
 from conformance.report.table import suspicions, table
-from conformance.report.write import DOCUMENT, PAGE, write
+from conformance.report.write import PAGE, write
 from conformance.run import Run
 
 SHOWN = 10
@@ -67,7 +67,7 @@ class Ledger:
         if not self._passed():
             tell.write_line("FAILED: no test of the suite passed, so nothing was shown")
         if self.run.report is not None:
-            tell.write_line(f"report: {self.run.report / PAGE}, and {DOCUMENT} beside it")
+            tell.write_line(f"report: {self.run.report / PAGE}, and {NAME} beside it")
         if self.run.repro is not None and any(record["failed"] for record in self.records):
             tell.write_line(f"failures, each to run without pytest: {self.run.repro}")
 

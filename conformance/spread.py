@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.compare import Compared, Score
+from conformance.compare import Score
+from conformance.error import Compared
 from reference.formats import Array
 
 LEAST, MOST = -24, 8

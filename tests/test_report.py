@@ -13,7 +13,8 @@ import pytest
 import report_sample as sample
 
 from conformance import report
-from conformance.compare import Compared, Score
+from conformance.compare import Score
+from conformance.error import Compared
 from conformance.report.document import SCHEMA_VERSION
 from conformance.report.figures import inlined
 from conformance.report.page import page

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from conformance.report import SCHEMA_VERSION
-from conformance.report_compare import BETTER, WORSE, Comparison, compare, main
+from conformance.report.compare import BETTER, WORSE, Comparison, compare, main
+from conformance.report.document import SCHEMA_VERSION
 
 
 def a_test(outcome="passed", *, case="plain", kernel="sdpa[cpu]", format="fp16", **budgets):

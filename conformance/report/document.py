@@ -17,6 +17,7 @@ from conformance.record import Record, words
 from conformance.report.distributions import distributions, without_details, worst_maps
 from conformance.run import Run
 
+NAME = "report.json"
 SCHEMA_VERSION = 1
 OUTCOMES = ("passed", "declined", "failed")
 

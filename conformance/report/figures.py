@@ -172,7 +172,9 @@ def roofline(benchmarks: Sequence[Record]) -> str:
         for colour, kernel in zip(COLOURS, kernels, strict=False):
             mine = [one for one in benchmarks if one["kernel"] == kernel]
             intensity = [one["flops"] / max(one["bytes"], 1) for one in mine]
-            axes.scatter(intensity, [one["gflops"] for one in mine], s=14, color=colour, label=kernel)
+            axes.scatter(
+                intensity, [one["gflops"] for one in mine], s=14, color=colour, label=kernel
+            )
         roofs = [one["matmul_gflops"] for one in benchmarks if one["matmul_gflops"]]
         if roofs:
             axes.axhspan(min(roofs), max(roofs), color=INK, alpha=0.12, linewidth=0)

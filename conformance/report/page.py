@@ -66,11 +66,11 @@ def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
 
 def number(value: float | str | None) -> str:
     """Three digits; what is not there is a dash."""
-    return "–" if value is None else f"{float(value):.3g}"
+    return "-" if value is None else f"{float(value):.3g}"
 
 
 def verdict(tests: Iterable[Record]) -> str:
-    """ "passed" or "failed"; a run in which nothing passed has failed."""
+    """What became of a run, "passed" or "failed": one in which nothing passed has failed."""
     count = totals(tests)
     return "passed" if count["passed"] and not count["failed"] else "failed"
 

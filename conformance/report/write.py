@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from conformance.report.document import NAME
 from conformance.report.page import Document, page
 
-DOCUMENT, PAGE = "report.json", "report.html"
+PAGE = "report.html"
 
 
 def write(folder: Path, document: Document) -> None:
     """Write both files; report.json first, so that it is there whatever becomes of the page."""
     content = json.dumps(document, indent=1, allow_nan=False)
-    (folder / DOCUMENT).write_text(content + "\n", encoding="utf-8")
+    (folder / NAME).write_text(content + "\n", encoding="utf-8")
     write_page(folder, document)
 
 

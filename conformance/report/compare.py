@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.golden.records import TIMES
-from conformance.report import SCHEMA_VERSION
+from conformance.report.document import NAME, SCHEMA_VERSION
 
 WORSE = ("newly failing", "newly declined", "vanished", "budget grew")
 BETTER = ("fails no more", "declined no more", "budget shrank", "appeared")
@@ -259,7 +259,7 @@ def main(argv: Sequence[str]) -> int:
 def _read(path: Path) -> Report:
     file = path
     try:
-        file = path / "report.json" if path.is_dir() else path
+        file = path / NAME if path.is_dir() else path
         report: Report = json.loads(file.read_text())
     except OSError as error:
         raise ValueError(
