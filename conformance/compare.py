@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.conventions import dead_rows, per_nat, rows_of_out, written
-from conformance.error import budget_used, equal, proportion, signed_error, statistics
+from conformance.error import Compared, budget_used, equal, proportion, signed_error, statistics
 from reference.bounds import Allowed
 from reference.contract import Contract
 from reference.formats import Array, Format
@@ -52,6 +52,8 @@ class Score:
         Why the tensor fails; empty if it does not.
     suspicion : str
         Which statistics are beyond their limit; empty if none.
+    compared : Compared, or None
+        The arrays; None where there is nothing to compare.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Score:
     factor: float = math.nan
     nan: int = 0
     inf: int = 0
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -281,6 +284,7 @@ def _score(
         factor=proportion(got, want, failing),
         nan=int(np.count_nonzero(np.isnan(got))),
         inf=int(np.count_nonzero(np.isinf(got))),
+        compared=Compared(format=format, got=got, want=want, error=error, ratio=ratio, sigma=sigma),
     )
 
 

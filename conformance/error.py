@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference.formats import Array, Format
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compared:
+    """What is summed up of a tensor: float64 arrays of the tensor's shape.
+
+    Attributes
+    ----------
+    format : of the tensor
+    got, want : as compared, in the contract's conventions
+    error : got - want, as conformance.error.signed_error says it
+    ratio : |error| / allowed, inf where that is NaN
+    sigma : the statistical error
+    """
+
+    format: Format
+    got: Array
+    want: Array
+    error: Array
+    ratio: Array
+    sigma: Array
 
 
 def signed_error(got: Array, want: Array, format: Format) -> Array:

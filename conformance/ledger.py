@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
 
 from conformance.record import KEY, REMARK, Record
-from conformance.report import document, suspicions, table
+from conformance.report.document import NAME, document
+from conformance.report.table import suspicions, table
+from conformance.report.write import PAGE, write
 from conformance.run import Run
 
 SHOWN = 10
@@ -51,8 +52,7 @@ class Ledger:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self.run.report is not None:
-            content = json.dumps(document(self.run, self.records), indent=1, allow_nan=False)
-            (self.run.report / "report.json").write_text(content + "\n")
+            write(self.run.report, document(self.run, self.records))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -73,7 +73,7 @@ class Ledger:
         if not self._passed():
             tell.write_line("FAILED: no test of the suite passed, so nothing was shown")
         if self.run.report is not None:
-            tell.write_line(f"report: {self.run.report / 'report.json'}")
+            tell.write_line(f"report: {self.run.report / PAGE}, and {NAME} beside it")
         if self.run.repro is not None and any(record["failed"] for record in self.records):
             tell.write_line(f"failures, each to run without pytest: {self.run.repro}")
 

@@ -46,7 +46,15 @@ def told(item: pytest.Item, run: Run) -> Iterator[None]:
     finally:
         if failed and run.repro is not None:
             _write_repro(test, kernel, run, failed)
-        record = record_of(test, kernel, declined=declined, failed=failed)
+        record = record_of(
+            test,
+            kernel,
+            declined=declined,
+            failed=failed,
+            command=command(test, kernel) if failed else "",
+            detailed=run.report is not None,
+            dual=run.dual,
+        )
         item.user_properties.append((KEY, record))
         item.stash.setdefault(VERDICT, None)
         del item.stash[VERDICT]  # its arrays would live as long as the run

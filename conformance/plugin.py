@@ -53,7 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave gradients out of every case, for a kernel that has none",
     )
-    group.addoption("--report", metavar="DIR", help="write DIR/report.json")
+    group.addoption("--report", metavar="DIR", help="write report.html and report.json into DIR")
+    group.addoption(
+        "--dual-benchmark",
+        action="store_true",
+        help="with --report: the vendor's dual benchmark, too, which runs the oracle once more",
+    )
     group.addoption(
         "--repro",
         metavar="DIR",
@@ -146,6 +151,7 @@ def _prepare(config: pytest.Config) -> str:
             forward=option.forward,
             report=option.report,
             repro=option.repro,
+            dual=option.dual_benchmark,
             isolate=option.isolate,
             seconds=option.case_timeout,
             gib=option.case_memory,

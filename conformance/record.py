@@ -10,8 +10,12 @@ from typing import Any, cast
 import pytest
 
 from conformance.compare import Score, Verdict
+from conformance.conventions import written
+from conformance.dual_benchmark import evaluate_dual
 from conformance.kernel import Subject
 from conformance.oracle import Asked, Question
+from conformance.spread import map_of, spread_of
+from conformance.standards import evaluate
 from reference.contract import Contract
 from reference.features import FEATURES
 from reference.formats import Format
@@ -23,17 +27,32 @@ REMARK = "conformance remark"  # there, too: a line for the end of the run
 Record = dict[str, Any]
 
 
-def record_of(item: pytest.Function, kernel: Subject, *, declined: str, failed: str) -> Record:
+def record_of(
+    item: pytest.Function,
+    kernel: Subject,
+    *,
+    declined: str,
+    failed: str,
+    command: str = "",
+    detailed: bool = False,
+    dual: bool = False,
+) -> Record:
     """Everything about one test but its outcome and duration, which pytest's report has.
 
     Parameters
     ----------
     declined, failed : str
         Why; empty if it was not.
+    command : str
+        Runs this test alone.
+    detailed : bool
+        With how its errors are spread and what the vendor's standards say, for a report.
+    dual : bool
+        With those of the standards that take a run in the same format.
     """
     params, question = item.callspec.params, item.funcargs.get("question")
     record: Record = {"kernel": kernel.name, "test": item.originalname, "declined": declined}
-    record["failed"] = failed
+    record |= {"failed": failed, "command": command}
     if not isinstance(question, Question):
         record["case"] = item.callspec.id.replace(f"{kernel.name}-", "").replace(
             f"-{kernel.name}", ""
@@ -42,13 +61,21 @@ def record_of(item: pytest.Function, kernel: Subject, *, declined: str, failed: 
     case, format = cast("tuple[Asked, str]", params["question"])
     verdict = item.stash.get(VERDICT, None)
     scores = () if verdict is None else verdict.scores
+    if detailed and scores:
+        record["map"] = map_of(max(scores, key=lambda score: score.budget))
     return record | {
         "case": case.id,
         "format": format,
+        "why": case.why,
+        "seqlen_q": question.problem.max_seqlen_q,
+        "seqlen_k": question.problem.max_seqlen_k,
         "features": sorted(question.problem.features),
         "contract": {} if verdict is None else contract_of(verdict.contract),
         "absent": [] if verdict is None else list(verdict.absent),
-        "tensors": [_tensor(score) for score in scores],
+        "tensors": [
+            _tensor(score) | (_details(score, question, verdict, dual=dual) if detailed else {})
+            for score in scores
+        ],
     }
 
 
@@ -84,6 +111,24 @@ def _tensor(score: Score) -> Record:
         "failed": score.reason,
         "suspicious": score.suspicion,
     }
+
+
+def _details(score: Score, question: Question, verdict: Verdict | None, *, dual: bool) -> Record:
+    """How errors are spread, and what the vendor's standards say of the tensor."""
+    if (compared := score.compared) is None:
+        return {}
+    figures = evaluate(compared.got, compared.want, compared.format)
+    if dual and verdict is not None:
+        other = getattr(written(question.in_format, verdict.contract), score.name, None)
+        if other is not None:
+            figures |= evaluate_dual(compared.got, other, compared.want, compared.format)
+    told = {
+        name: {"figures": {of: _plain(number) for of, number in figure.figures.items()}}
+        | {"accepts": figure.accepts}
+        for name, figure in figures.items()
+        if figure.accepts is not None
+    }
+    return {"spread": spread_of(score), "standards": told}
 
 
 def _plain(value: Any) -> Any:

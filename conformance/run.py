@@ -38,6 +38,8 @@ class Run:
     forward : bool
         Gradients are left out of every question.
     report, repro : folders that can be written, or None
+    dual : bool
+        The report has the vendor's dual benchmark, too.
     """
 
     subjects: tuple[Subject, ...]
@@ -49,6 +51,7 @@ class Run:
     forward: bool
     report: Path | None
     repro: Path | None
+    dual: bool
 
     @cached_property
     def vectors(self) -> tuple[SavedProblem, ...]:
@@ -91,6 +94,7 @@ def prepare(
     forward: bool = False,
     report: str | None = None,
     repro: str | None = None,
+    dual: bool = False,
     isolate: bool = False,
     seconds: float = SECONDS,
     gib: float = GIB,
@@ -107,6 +111,8 @@ def prepare(
             "no kernel to judge: give --kernel module:attribute or --kernel file.py:attribute, "
             "or set conformance_kernel in the pytest configuration"
         )
+    if dual and report is None:
+        raise UsageError("--dual-benchmark is for a report: give --report DIR, too")
     folders = [_writable(option, path) for option, path in (("report", report), ("repro", repro))]
     asked: tuple[Asked, ...]
     if problems:
@@ -131,6 +137,7 @@ def prepare(
         forward=forward,
         report=folders[0],
         repro=folders[1],
+        dual=dual,
     )
 
 

@@ -1,0 +1,23 @@
+"""The command: what can be done with report.json after the run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from conformance.report import compare
+
+HELP = compare.HELP
+USAGE = 2  # exit code
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; its exit code."""
+    if argv[:1] != ["compare"]:
+        print(HELP, file=sys.stderr)
+        return USAGE
+    return compare.main(argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

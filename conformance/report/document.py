@@ -1,0 +1,100 @@
+"""What a run says, as JSON holds it: report_schema.json says what is in it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from conformance.record import Record, words
+from conformance.report.distributions import distributions, without_details, worst_maps
+from conformance.run import Run
+
+NAME = "report.json"
+SCHEMA_VERSION = 1
+OUTCOMES = ("passed", "declined", "failed")
+
+
+def document(run: Run, records: Sequence[Record]) -> dict[str, Any]:
+    """Everything that is known of a run, as JSON holds it."""
+    records = sorted(records, key=lambda one: (one["kernel"], one["test"], one["case"]))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": run.seed,
+        "tier": run.tier,
+        "strict": run.strict,
+        "forward": run.forward,
+        "environment": environment(),
+        "kernels": [
+            {
+                "name": subject.name,
+                "spec": subject.spec,
+                "digest": subject.digest,
+                "totals": totals(of_kernel(records, subject.name)),
+            }
+            for subject in run.subjects
+        ],
+        "distributions": distributions(records),
+        "maps": worst_maps(records),
+        "tests": without_details(records),
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine; torch only where a kernel loaded it."""
+    torch = sys.modules.get("torch")
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": None if torch is None else str(torch.__version__),
+        "suite": _version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _version() -> str | None:
+    try:
+        return metadata.version("npu-flash-conformance")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def totals(records: Iterable[Record]) -> dict[str, int]:
+    """How many tests passed, were declined, and failed."""
+    count = Counter(record["outcome"] for record in records)
+    return {outcome: count[outcome] for outcome in OUTCOMES}
+
+
+def worst(records: Iterable[Record]) -> float | None:
+    """The largest error / allowed; None if nothing was measured."""
+    budgets = [float(tensor["budget"]) for record in records for tensor in record["tensors"]]
+    return max(budgets, default=None)
+
+
+def of_kernel(records: Iterable[Record], kernel: str) -> list[Record]:
+    """The tests of one kernel."""
+    return [record for record in records if record["kernel"] == kernel]
+
+
+def is_about(record: Record, feature: str) -> bool:
+    """Whether a test counts for a feature, for "laws" or for "all".
+
+    A declined test counts for the features that it was declined for.
+    """
+    if feature == "all":
+        return True
+    if feature == "laws":
+        return not record["features"]
+    if record["outcome"] == "declined":
+        return feature in words(record["declined"])
+    return feature in record["features"]

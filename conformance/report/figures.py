@@ -1,0 +1,189 @@
+"""The report's pictures, as SVG that takes its colours from the page around it."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import NullLocator
+
+from conformance.record import Record
+from conformance.spread import LEAST, MOST
+
+INK = "#010203"  # stands for the page's own text colour
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LEGEND = {"fontsize": 7, "handlelength": 1, "columnspacing": 1, "borderpad": 0.1}
+COLOURS = ("#3b82c4", "#d9772b", "#2a9d6f", "#a96bb5", "#8a8a2f", "#c44e6a")
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+    "font.size": 8,
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+}
+
+
+@contextmanager
+def drawn(width: float, height: float) -> Iterator[tuple[Figure, list[str]]]:
+    """A figure of so many inches; its SVG file's text is in the list afterwards."""
+    svg: list[str] = []
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure, svg
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    svg.append(text.getvalue())
+
+
+def inlined(svg: str, *, mark: str) -> str:
+    """An SVG file's picture for use inside a page: no prologue, ids that begin with `mark`."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{mark}', svg)
+    svg = re.sub(r"url\(#", f"url(#{mark}", svg)
+    svg = re.sub(r'(xlink:href|href)="#', rf'\1="#{mark}', svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    return svg.replace(INK, "currentColor")
+
+
+def powers(axis: Axis, base: int, *, step: int = 1) -> None:
+    """Ticks at powers of the base, in plain text: MathText is most of the time of a small plot."""
+    least, most = (round(math.log(limit, base)) for limit in sorted(axis.get_view_interval()))
+    exponents = range(least, most + 1, step)
+    axis.set_ticks(
+        [float(base) ** exponent for exponent in exponents],
+        [f"{base}{str(exponent).translate(SUPERSCRIPT)}" for exponent in exponents],
+    )
+    axis.set_minor_locator(NullLocator())
+
+
+def spread(counts: Mapping[str, Sequence[int]], *, title: str, limit: float, unit: str) -> str:
+    """How many elements have which size, by powers of two; a line for each format."""
+    with drawn(2.8, 1.9) as (figure, svg):
+        axes = figure.subplots()
+        edges = 2.0 ** np.arange(LEAST - 1, MOST + 1)
+        for colour, (name, number) in zip(COLOURS, counts.items(), strict=False):
+            share = 100 * np.asarray(number) / max(sum(number), 1)
+            axes.stairs(share, edges, color=colour, label=name, linewidth=1.2)
+        axes.set_xscale("log", base=2)
+        axes.axvline(limit, color=INK, linewidth=0.8, linestyle=":")
+        seen = np.flatnonzero(np.sum(list(counts.values()), axis=0)[1:])
+        least = edges[seen[0] + 1] if seen.size else limit / 2
+        axes.set_xlim(max(min(least, limit / 16), limit * 2.0**-14), max(edges[-1] / 32, limit * 4))
+        powers(axes.xaxis, 2, step=4)
+        axes.set_xlabel(unit)
+        axes.set_ylabel("% of elements")
+        figure.legend(title=title, alignment="left", loc="outside upper left", ncols=3, **LEGEND)
+    return svg[0]
+
+
+def lengths(points: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    """Error / allowed against seqlen_k; multiples of 128 are full, other lengths hollow."""
+    with drawn(6.4, 2.6) as (figure, svg):
+        axes = figure.subplots()
+        longest = 1
+        for colour, (name, each) in zip(COLOURS, points.items(), strict=False):
+            for multiple, face in ((True, colour), (False, "none")):
+                chosen = [at for at in each if (at[0] % 128 == 0) == multiple]
+                axes.scatter(
+                    [at[0] for at in chosen],
+                    [at[1] for at in chosen],
+                    s=14,
+                    linewidths=0.8,
+                    edgecolors=colour,
+                    facecolors=face,
+                    label=f"{name}: {'multiples of 128' if multiple else 'other lengths'}",
+                )
+            longest = max([longest, *(at[0] for at in each)])
+        for line in range(128, longest + 1, 128):
+            axes.axvline(line, color=INK, linewidth=0.3, alpha=0.5, zorder=0)
+        axes.axhline(1, color=INK, linewidth=0.8, linestyle=":")
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("seqlen_k")
+        axes.set_ylabel("worst error / allowed")
+        axes.set_yscale("log", base=2)
+        powers(axes.yaxis, 2, step=3)
+        figure.legend(loc="outside upper left", ncols=2, **LEGEND)
+    return svg[0]
+
+
+def heat_maps(worst: Record) -> str:
+    """Largest error / allowed for each tile of rows: by head, and by tile of columns."""
+    row = "key" if worst["tensor"] in ("dk", "dv") else "row"
+    column = "key" if worst["tensor"] == "dbias" else "channel"
+    most = max(max(ratios) for ratios in worst["heads"]) or 1.0
+    norm = LogNorm(most / 32, most, clip=True)
+    with drawn(6.4, 1.9) as (figure, svg):
+        left, right = figure.subplots(1, 2)
+        tile = (worst["row_tile"], worst["column_tile"])
+        image = _map(left, worst["heads"], norm, tile=(tile[0], 1), labels=(row, "head"))
+        _map(right, worst["columns"], norm, tile=tile, labels=(row, column))
+        ticks = [most / 32, most / 8, most / 2]
+        bar = figure.colorbar(image, ax=(left, right), ticks=ticks, format="{x:.2g}")
+        bar.minorticks_off()
+    return svg[0]
+
+
+def _map(
+    axes: Axes,
+    ratios: Sequence[Sequence[float]],
+    norm: LogNorm,
+    *,
+    tile: tuple[int, int],
+    labels: tuple[str, str],
+) -> AxesImage:
+    """One map, rows of the tensor from left to right; its axes count rows and columns."""
+    extent = (0.0, float(len(ratios[0]) * tile[0]), float(len(ratios) * tile[1]), 0.0)
+    least = np.maximum(np.asarray(ratios, float), np.finfo(float).tiny)  # 0 has no logarithm
+    image = axes.imshow(least, aspect="auto", norm=norm, interpolation="nearest", extent=extent)
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.locator_params(integer=True)
+    return image
+
+
+def roofline(benchmarks: Sequence[Record]) -> str:
+    """Achieved GFLOP/s against FLOPs per byte, under what a matmul reached in the same run."""
+    with drawn(6.4, 3.0) as (figure, svg):
+        axes = figure.subplots()
+        kernels = sorted({one["kernel"] for one in benchmarks})
+        for colour, kernel in zip(COLOURS, kernels, strict=False):
+            mine = [one for one in benchmarks if one["kernel"] == kernel]
+            intensity = [one["flops"] / max(one["bytes"], 1) for one in mine]
+            axes.scatter(
+                intensity, [one["gflops"] for one in mine], s=14, color=colour, label=kernel
+            )
+        roofs = [one["matmul_gflops"] for one in benchmarks if one["matmul_gflops"]]
+        if roofs:
+            axes.axhspan(min(roofs), max(roofs), color=INK, alpha=0.12, linewidth=0)
+            axes.axhline(max(roofs), color=INK, linewidth=0.8, label="matmul of the same size")
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=10)
+        powers(axes.xaxis, 2, step=2)
+        powers(axes.yaxis, 10)
+        axes.set_xlabel("FLOP per byte of inputs and outputs")
+        axes.set_ylabel("GFLOP/s")
+        figure.legend(loc="outside upper left", ncols=3, **LEGEND)
+    return svg[0]

@@ -1,0 +1,185 @@
+"""report.html: the document of a run as one page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from itertools import count
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from conformance.compare import SIGMAS
+from conformance.record import Record
+from conformance.report import figures
+from conformance.report.distributions import budget
+from conformance.report.document import is_about, of_kernel, totals, worst
+from conformance.standards import STANDARDS
+from reference.features import FEATURES
+from reference.result import Result
+
+Document = dict[str, Any]
+LIMITS = {"budget": 1.0, "z": SIGMAS}
+UNITS = {"budget": "error / allowed", "z": "error / sigma"}
+
+
+def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
+    """The page, as HTML.
+
+    Parameters
+    ----------
+    document : as report_schema.json says
+    pictures : SVG files' texts to show under dropout
+    """
+    environment = Environment(
+        loader=PackageLoader("conformance.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    marks = count()
+    environment.filters["number"] = number
+    environment.filters["picture"] = lambda svg: figures.inlined(svg, mark=f"p{next(marks)}-")
+    tests: list[Record] = document["tests"]
+    return environment.get_template("page.html.j2").render(
+        document=document,
+        verdict=verdict(tests),
+        kernels=[_kernel(one, tests) for one in document["kernels"]],
+        features=_features(document),
+        failures=[_failure(one) for one in tests if one["outcome"] == "failed"],
+        suspicions=[_suspicious(one) for one in tests if _suspicious(one)["tensors"]],
+        declined=_declined(tests),
+        spreads=_spreads(document),
+        units=UNITS,
+        sweep=_sweep(tests),
+        maps=[(one, figures.heat_maps(one)) for one in document["maps"]],
+        benchmarks=[one for one in tests if one.get("benchmark")],
+        roofline=_roofline(tests),
+        modelled=_modelled(tests),
+        standards=_standards(document),
+        pictures=pictures,
+        budget=budget,
+    )
+
+
+def number(value: float | str | None) -> str:
+    """Three digits; what is not there is a dash."""
+    return "-" if value is None else f"{float(value):.3g}"
+
+
+def verdict(tests: Iterable[Record]) -> str:
+    """What became of a run, "passed" or "failed": one in which nothing passed has failed."""
+    count = totals(tests)
+    return "passed" if count["passed"] and not count["failed"] else "failed"
+
+
+def _kernel(kernel: Record, tests: Sequence[Record]) -> Record:
+    mine = of_kernel(tests, kernel["name"])
+    return kernel | {"verdict": verdict(mine), "worst": worst(mine)}
+
+
+def _features(document: Document) -> list[Record]:
+    """Rows of the table kernel x feature."""
+    rows = []
+    for feature in (*FEATURES, "laws", "all"):
+        about = [one for one in document["tests"] if is_about(one, feature)]
+        if about:
+            mine = [of_kernel(about, kernel["name"]) for kernel in document["kernels"]]
+            cells = [totals(each) | {"worst": worst(each), "any": bool(each)} for each in mine]
+            rows.append({"feature": feature, "cells": cells})
+    return rows
+
+
+def _failure(test: Record) -> Record:
+    """A failed test with what it is likely to be, if the text says so."""
+    likely = [line for line in test["failed"].splitlines() if line.startswith("likely: ")]
+    return test | {"likely": likely[0] if likely else ""}
+
+
+def _suspicious(test: Record) -> Record:
+    tensors = [one for one in test["tensors"] if one["suspicious"] and not one["failed"]]
+    return test | {"tensors": [] if test["outcome"] == "declined" else tensors}
+
+
+def _declined(tests: Iterable[Record]) -> list[tuple[tuple[str, str], int]]:
+    """(kernel, reason) and how often, most frequent first."""
+    reasons = Counter(
+        (one["kernel"], one["declined"]) for one in tests if one["outcome"] == "declined"
+    )
+    return reasons.most_common()
+
+
+def _spreads(document: Document) -> dict[str, dict[str, list[str]]]:
+    """Pictures by kernel and by kind, one for each tensor."""
+    found: dict[str, dict[str, list[str]]] = {}
+    told = document["distributions"]
+    for kernel in document["kernels"]:
+        mine = of_kernel(told, kernel["name"])
+        for kind, limit in LIMITS.items():
+            for tensor in sorted({one["tensor"] for one in mine}, key=_place):
+                counts = {one["format"]: one[kind] for one in mine if one["tensor"] == tensor}
+                drawn = figures.spread(counts, title=tensor, limit=limit, unit=UNITS[kind])
+                found.setdefault(kernel["name"], {}).setdefault(kind, []).append(drawn)
+    return found
+
+
+def _place(tensor: str) -> int:
+    """Where a tensor stands among those of a Result."""
+    names = [field.name for field in fields(Result)]
+    return names.index(tensor.partition(",")[0])
+
+
+def _sweep(tests: Sequence[Record]) -> str:
+    """The picture of budgets against lengths; nothing if no test has a length."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    for test in tests:
+        if test["outcome"] != "declined" and test["tensors"] and test.get("seqlen_k"):
+            used = min(max(float(budget(test)), 1e-6), 1e3)
+            points.setdefault(test["kernel"], []).append((test["seqlen_k"], used))
+    return figures.lengths(points) if points else ""
+
+
+def _modelled(tests: Sequence[Record]) -> list[tuple[Record, str, Record]]:
+    """Modelled times of each benchmark, chip by chip."""
+    return [
+        (test, chip, figures)
+        for test in tests
+        if test.get("benchmark")
+        for chip, figures in (test["benchmark"]["modelled"] or {}).items()
+    ]
+
+
+def _standards(document: Document) -> list[Record]:
+    """Rows of the table of the vendor's standards, for those that were asked."""
+    rows = []
+    for name, standard in STANDARDS.items():
+        cells = [
+            _judged(name, of_kernel(document["tests"], kernel["name"]))
+            for kernel in document["kernels"]
+        ]
+        if any(cell["asked"] for cell in cells):
+            rows.append({"name": standard.title, "meaning": standard.meaning, "cells": cells})
+    return rows
+
+
+def _judged(standard: str, tests: Sequence[Record]) -> dict[str, int]:
+    """How many tensors a standard was asked about and accepts, and where it differs from us."""
+    said = [
+        (tensor["standards"][standard]["accepts"], not tensor["failed"])
+        for test in tests
+        for tensor in test["tensors"]
+        if standard in tensor.get("standards", {})
+    ]
+    return {
+        "asked": len(said),
+        "accepted": sum(accepts for accepts, _ in said),
+        "accepts_wrong": said.count((True, False)),
+        "rejects_right": said.count((False, True)),
+    }
+
+
+def _roofline(tests: Sequence[Record]) -> str:
+    timed = [one["benchmark"] | {"kernel": one["kernel"]} for one in tests if one.get("benchmark")]
+    return figures.roofline(timed) if timed else ""

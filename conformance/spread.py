@@ -1,0 +1,81 @@
+"""How errors are spread over a tensor: counts by size, and maps; small, to cross processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from conformance.compare import Score
+from conformance.error import Compared
+from reference.formats import Array
+
+LEAST, MOST = -24, 8
+"""Powers of two between which sizes are told apart; what lies beyond counts with the outermost."""
+
+ROW_TILES, COLUMN_TILES, HEADS = 48, 16, 32
+"""The finest that a map is."""
+
+Spread = dict[str, Any]
+
+
+def spread_of(score: Score) -> Spread:
+    """How many elements have which error / allowed and error / sigma, in powers of two.
+
+    Element e of a list counts sizes in [2**(LEAST + e - 1), 2**(LEAST + e)); the first counts 0
+    and everything below, the last infinities and everything above.
+    """
+    if score.compared is None:
+        return {}
+    compared = score.compared
+    with np.errstate(all="ignore"):
+        z = np.where(compared.error == 0, 0.0, np.abs(compared.error) / compared.sigma)
+    return {"budget": _by_power(compared.ratio), "z": _by_power(z)}
+
+
+def _by_power(sizes: Array) -> list[int]:
+    finite = np.where(np.isfinite(sizes), sizes, 2.0**MOST)
+    mantissa, exponent = np.frexp(finite.ravel())
+    places = np.clip(exponent, LEAST, MOST) - LEAST
+    places[mantissa == 0] = 0
+    return [int(count) for count in np.bincount(places, minlength=MOST - LEAST + 1)]
+
+
+def map_of(score: Score) -> Spread | None:
+    """Largest error / allowed for each (head, tile of rows) and (tile of columns, tile of rows).
+
+    None for tensors without rows: dsink, and what has no elements. Heads of all sequences stand
+    one after another; columns are channels, or keys for dbias.
+    """
+    if score.compared is None or not score.elements or score.name == "dsink":
+        return None
+    ratio = _rows_heads_columns(score.name, score.compared)
+    rows, _, columns = ratio.shape
+    row_tile, column_tile = -(-rows // ROW_TILES), -(-columns // COLUMN_TILES)
+    by_rows = np.maximum.reduceat(ratio, np.arange(0, rows, row_tile), axis=0)
+    by_columns = np.maximum.reduceat(by_rows, np.arange(0, columns, column_tile), axis=2)
+    return {
+        "tensor": score.name,
+        "row_tile": row_tile,
+        "column_tile": column_tile,
+        "heads": _rounded(by_rows.max(axis=2)[:, :HEADS].T),
+        "columns": _rounded(by_columns.max(axis=1).T),
+    }
+
+
+def _rows_heads_columns(name: str, compared: Compared) -> Array:
+    """Error / allowed as (rows, heads of all sequences, columns)."""
+    ratio = compared.ratio
+    if name.startswith(("lse", "softmax_max")):  # (batch, heads, rows), or (heads, total)
+        return ratio.reshape(-1, ratio.shape[-1], 1).swapaxes(0, 1)
+    if name == "dbias":  # (batch, heads, rows, keys), or the last of them
+        last = ratio.reshape((1, 1, *ratio.shape))
+        return last.reshape(-1, *last.shape[-2:]).swapaxes(0, 1)
+    if ratio.ndim == 3:  # (total, heads, channels)
+        return ratio
+    return ratio.swapaxes(0, 1).reshape(ratio.shape[1], -1, ratio.shape[3])
+
+
+def _rounded(ratios: Array) -> list[list[float]]:
+    """Plain numbers of three digits, infinities and all up to the largest that is told apart."""
+    return [[float(f"{ratio:.3g}") for ratio in row] for row in np.minimum(ratios, 2.0**MOST)]
