@@ -69,7 +69,7 @@ def test_a_run_says_what_it_found(
         (["--generator", "philox", "--shape", "0,1,2,3"], "--shape is '0,1,2,3': give B,H,Q,K"),
         (
             ["--generator", "philox", "--seed", "-1"],
-            "--seed is -1: give an unsigned 64-bit integer",
+            "--seed is -1: give an unsigned 64-bit",
         ),
         (["--power", "--runs", "0"], "--runs is 0: give at least 1"),
         (["--kernel", "no_such.py:kernel"], "no_such.py"),
