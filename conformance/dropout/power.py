@@ -10,11 +10,11 @@ from scipy import stats
 
 from conformance.dropout.battery import battery
 from conformance.dropout.compare import difference
-from conformance.dropout.faults import CALLS, FAULTS, POWER, Fault, level
+from conformance.dropout.faults import CALLS, FAULTS, POWER, Fault, fewest_bits, level
 from conformance.dropout.generators import GENERATORS, Shape
 
 HEADS = 2
-MOST = 10**6  # bits that masks are compared on, and in a run that no number of bits helps
+OTHERWISE = 10**6  # bits where no number of them helps, and where only the comparison is made
 COUNTS = 10**6  # drawn counts of rare decisions, where runs would take too long
 NAMED = 6  # tests named in a row
 
@@ -62,7 +62,8 @@ def shape_of(bits: int) -> Shape:
 def row(fault: Fault, *, p: float, alpha: float, runs: int) -> Row:
     """Run the battery on one fault at the calculated number of bits, or at a million."""
     bits = fault.bits(p, alpha)
-    shape = shape_of(min(bits or MOST, MOST))
+    enough = max(OTHERWISE, fewest_bits(p, alpha))
+    shape = shape_of(enough if bits is None or fault.rate else bits)
     times, found = runs, 0
     by: tuple[str, ...] = ()
     if fault.rate is not None and bits is not None:
