@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from conformance.record import KEY, REMARK, Record
+from conformance.record import KEY, PICTURE, REMARK, Record
 from conformance.report.document import NAME, document
 from conformance.report.table import suspicions, table
 from conformance.report.write import PAGE, write
@@ -23,12 +23,14 @@ class Ledger:
     run : Run
     records : one for each test of the suite that ran
     remarks : lines that tests leave for the end
+    pictures : SVG files that they leave in the report's folder
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.records: list[Record] = []
         self.remarks: list[str] = []
+        self.pictures: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a test's report carries."""
@@ -41,6 +43,8 @@ class Ledger:
                 self.records.append(record | told)
             if key == REMARK:
                 self.remarks.append(str(record))
+            if key == PICTURE:
+                self.pictures.append(str(record))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the report; a run in which nothing passed has failed."""
@@ -52,7 +56,7 @@ class Ledger:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self.run.report is not None:
-            write(self.run.report, document(self.run, self.records))
+            write(self.run.report, document(self.run, self.records, pictures=self.pictures))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

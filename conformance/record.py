@@ -23,6 +23,7 @@ from reference.formats import Format
 VERDICT = pytest.StashKey[Verdict | None]()
 KEY = "conformance"  # in a report's user_properties
 REMARK = "conformance remark"  # there, too: a line for the end of the run
+PICTURE = "conformance picture"  # and an SVG file in the report's folder, to be shown on its page
 
 Record = dict[str, Any]
 

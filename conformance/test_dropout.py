@@ -33,7 +33,7 @@ from conformance.inputs import Stream
 from conformance.kernel import Subject
 from conformance.oracle import Question
 from conformance.plugin import run_of
-from conformance.record import REMARK
+from conformance.record import PICTURE, REMARK
 from reference.contract import Contract
 from reference.dropout import Dropout
 from reference.formats import FORMATS
@@ -233,10 +233,9 @@ def test_no_statistic_rejects_its_masks(
     findings = battery(calls)
     told = sources.remark(findings.bits, run.tier, proved=proved)
     record_property(REMARK, f"{kernel.name} dropout: {told}")
-    if run.report is not None and (
-        missing := sources.keep(findings, run.report / "dropout", kernel.name)
-    ):
-        record_property(REMARK, missing)
+    if run.report is not None:
+        for path in sources.leave(findings, run.report / "dropout", kernel.name):
+            record_property(PICTURE, path.relative_to(run.report).as_posix())
     if not findings.passes:
         raise Broken(f"{findings.likely}\n{findings.text()}")
 

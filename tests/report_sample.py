@@ -114,6 +114,7 @@ def document(*records: dict[str, Any]) -> dict[str, Any]:
         "kernels": [{"name": "mine[here]", "spec": "a:b", "digest": "abc", "totals": totals}],
         "distributions": distributions(records),
         "maps": worst_maps(records),
+        "pictures": [],
         "tests": without_details(records),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -93,12 +92,3 @@ def test_plots_are_pictures_of_what_was_counted(tmp_path: Path) -> None:
         for kind in ("rows", "heads", "lags", "plane"):
             path = tmp_path / "new" / f"{name}-{kind}.svg"
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
-
-
-def test_plots_without_matplotlib_say_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert main(["--generator", "philox", "--bits", "1e5", "--plots", "x"]) == 2
-    wanted = "ERROR: plots need matplotlib: pip install 'npu-flash-conformance[plots]'\n"
-    assert capsys.readouterr().err == wanted

@@ -133,9 +133,13 @@ def test_a_large_run_is_a_small_page() -> None:
 def test_both_files_are_written_and_dropout_pictures_are_taken_in(tmp_path: Path) -> None:
     (tmp_path / "dropout").mkdir()
     (tmp_path / "dropout" / "rate.svg").write_text("<svg><text>rate of rows</text></svg>")
-    write(tmp_path, sample.EVERYTHING)
-    assert json.loads((tmp_path / "report.json").read_text()) == sample.EVERYTHING
-    assert "rate of rows" in (tmp_path / "report.html").read_text()
+    (tmp_path / "dropout" / "old.svg").write_text("<svg><text>of another run</text></svg>")
+    document = sample.EVERYTHING | {"pictures": ["dropout/rate.svg"]}
+    write(tmp_path, document)
+    assert json.loads((tmp_path / "report.json").read_text()) == document
+    html = (tmp_path / "report.html").read_text()
+    assert "rate of rows" in html
+    assert "of another run" not in html
     write_page(tmp_path, sample.document(sample.record()))
     assert 'conformance: <span class="passed"' in (tmp_path / "report.html").read_text()
 

@@ -97,7 +97,6 @@ def _check(options: argparse.Namespace) -> None:
             f"{options.alpha:g}: give at least {fewest:,}"
         )
     if options.plots:
-        plots.require()
         try:
             options.plots.mkdir(parents=True, exist_ok=True)
         except OSError as error:

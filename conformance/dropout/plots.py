@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,11 @@ from scipy import stats
 
 from conformance.dropout import rates, scores, shifts
 from conformance.dropout.findings import Findings
-from conformance.kernel import UsageError
+from conformance.report.figures import drawn
 
 CHANCE = 1e-6  # of any point outside its band, over all points of a plot together
 LAGS = 3 * 4096  # shown
-INCHES = (8.0, 4.0)
-
-
-def require() -> None:
-    """Say how to install matplotlib where it is missing.
-
-    Raises
-    ------
-    UsageError
-        It is.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise UsageError("plots need matplotlib: pip install 'npu-flash-conformance[plots]'")
+INCHES = (6.4, 3.0)
 
 
 def write(findings: Findings, folder: Path, *, name: str) -> list[Path]:
@@ -41,13 +28,7 @@ def write(findings: Findings, folder: Path, *, name: str) -> list[Path]:
         Made if it is not there.
     name : str
         Of the kernel or generator: in the titles and the files' names.
-
-    Raises
-    ------
-    UsageError
-        matplotlib is not installed.
     """
-    require()
     folder.mkdir(parents=True, exist_ok=True)
     kinds: dict[str, Callable[[Any, Findings], None]] = {
         "rows": _rows,
@@ -61,14 +42,13 @@ def write(findings: Findings, folder: Path, *, name: str) -> list[Path]:
 def _draw(
     draw: Callable[[Any, Findings], None], findings: Findings, folder: Path, name: str, kind: str
 ) -> Path:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=INCHES, layout="constrained")
-    axes = figure.add_subplot()
-    draw(axes, findings)
-    axes.set_title(f"{name}: {axes.get_title()}, {findings.bits:,} bits, p = {findings.totals.p:g}")
     path = folder / f"{''.join(c if c.isalnum() else '-' for c in name)}-{kind}.svg"
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    with drawn(*INCHES) as (figure, svg):
+        axes = figure.add_subplot()
+        draw(axes, findings)
+        about = f"{findings.bits:,} bits, p = {findings.totals.p:g}"
+        axes.set_title(f"{name}: {axes.get_title()}, {about}")
+    path.write_text(svg[0], encoding="utf-8")
     return path
 
 

@@ -11,7 +11,7 @@ from conformance.dropout.findings import Findings
 from conformance.dropout.generators import GENERATORS, SHAPE
 from conformance.dropout.masks import Masks
 from conformance.dropout.recover import masks_of_kernel
-from conformance.kernel import Subject, UsageError
+from conformance.kernel import Subject
 
 P = 0.1
 """The usual rate."""
@@ -52,8 +52,8 @@ def remark(bits: int, tier: str, *, proved: bool) -> str:
     return f"{bits:,} decisions {whose}{short if bits < BITS[tier] else ''}"
 
 
-def keep(findings: Findings, folder: Path, name: str) -> str:
-    """Leave the table and its plots in a folder; one line, if there can be no plots.
+def leave(findings: Findings, folder: Path, name: str) -> list[Path]:
+    """Leave the table and its plots in a folder; the paths of the plots.
 
     Parameters
     ----------
@@ -63,8 +63,4 @@ def keep(findings: Findings, folder: Path, name: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     stem = "".join(letter if letter.isalnum() else "-" for letter in name)
     (folder / f"{stem}.txt").write_text(findings.text() + "\n")
-    try:
-        plots.write(findings, folder, name=name)
-    except UsageError as missing:
-        return str(missing)
-    return ""
+    return plots.write(findings, folder, name=name)

@@ -22,7 +22,9 @@ SCHEMA_VERSION = 1
 OUTCOMES = ("passed", "declined", "failed")
 
 
-def document(run: Run, records: Sequence[Record]) -> dict[str, Any]:
+def document(
+    run: Run, records: Sequence[Record], *, pictures: Sequence[str] = ()
+) -> dict[str, Any]:
     """Everything that is known of a run, as JSON holds it."""
     records = sorted(records, key=lambda one: (one["kernel"], one["test"], one["case"]))
     return {
@@ -44,6 +46,7 @@ def document(run: Run, records: Sequence[Record]) -> dict[str, Any]:
         ],
         "distributions": distributions(records),
         "maps": worst_maps(records),
+        "pictures": sorted(pictures),
         "tests": without_details(records),
     }
 

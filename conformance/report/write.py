@@ -19,6 +19,6 @@ def write(folder: Path, document: Document) -> None:
 
 
 def write_page(folder: Path, document: Document) -> None:
-    """Write report.html alone, with the pictures of dropout that lie in the folder."""
-    pictures = [path.read_text("utf-8") for path in sorted(folder.glob("dropout/*.svg"))]
+    """Write report.html alone, with the pictures that the document names."""
+    pictures = [(folder / name).read_text("utf-8") for name in document["pictures"]]
     (folder / PAGE).write_text(page(document, pictures=pictures), encoding="utf-8")
