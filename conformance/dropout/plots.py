@@ -47,7 +47,7 @@ def _draw(
         axes = figure.add_subplot()
         draw(axes, findings)
         about = f"{findings.bits:,} bits, p = {findings.totals.p:g}"
-        axes.set_title(f"{name}: {axes.get_title()}, {about}")
+        axes.set_title(f"{name}: {axes.get_title(loc="left")}, {about}")
     path.write_text(svg[0], encoding="utf-8")
     return path
 
