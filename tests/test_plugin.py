@@ -23,6 +23,7 @@ from reference.mask import Mask
 from reference.problem import Problem
 
 SUBJECTS = Path(__file__).with_name("subjects.py")
+PLOTS = ("rows", "heads", "lags", "plane")
 PACKAGE = Path(conformance.__file__).parent
 
 
@@ -208,6 +209,16 @@ def test_laws_are_in_the_report_too(tmp_path):
     assert re.search(r"laws +1 / 0 / 0", run.stdout)
     (test,) = json.loads((tmp_path / "report.json").read_text())["tests"]
     assert test["features"] == [] and "fp32" in test["case"] and "right" not in test["case"]
+
+
+def test_dropout_leaves_its_table_and_its_plots_beside_the_report(tmp_path):
+    law = "conformance.test_dropout::test_no_statistic_rejects_its_masks"
+    kernel = ["--kernel", f"{SUBJECTS}:right"]
+    run = pytest_in(tmp_path, "--pyargs", law, *kernel, "--tier", "smoke", "--report", "report")
+    assert run.returncode == 0, run.stdout
+    assert "right dropout: 1,048,576 decisions of the declared stream" in run.stdout
+    left = {path.name for path in (tmp_path / "report" / "dropout").iterdir()}
+    assert left == {"right.txt", *(f"right-{kind}.svg" for kind in PLOTS)}
 
 
 def test_a_kernel_may_come_from_the_configuration(tmp_path):

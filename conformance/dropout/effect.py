@@ -26,7 +26,7 @@ from reference.problem import Problem, Result
 ALPHA = 1e-6
 """Chance that a right kernel fails, over every element, factor and variance together."""
 
-SEQLEN_Q, SEQLEN_K, HEADS, HEAD_DIM = 33, 47, 2, 16
+SEQLEN_Q, SEQLEN_K, HEADS, HEAD_DIM = 33, 47, 2, 64
 BATCH, CALLS = 32, 4
 """Copies of the sequence in a call, and calls at offsets of their own: masks are their product."""
 

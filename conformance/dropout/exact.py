@@ -78,16 +78,16 @@ def require_scale(recovered: Recovered, contract: Contract) -> None:
     """Kept weights are multiplied by 1 / (1 - p), dropped ones by 0."""
     right, within = recovered.dropout.scale, allowed(recovered, contract)
     for name in within:
-        factor, kept = recovered.factors[name], recovered.decisions(name)
-        kept &= recovered.keep  # the bound knows the forward's mask
+        factor, decisions = recovered.factors[name], recovered.decisions(name)
+        kept = decisions & recovered.keep  # the bound knows the forward's mask
         off = kept & ~(np.abs(factor - right) <= within[name])
         if off.any():
             raise Broken(
                 f"kept weights are not multiplied by 1 / (1 - p) = {right:.6g}: by {name}, "
                 f"{np.count_nonzero(off)} of {np.count_nonzero(kept)} are beyond the bound; "
-                f"they are multiplied by {_factor(recovered, name, within[name])}"
+                f"they are multiplied by {_factor(recovered, factor, kept, within[name])}"
             )
-        dropped = recovered.seen & ~recovered.decisions(name)
+        dropped = recovered.seen & ~decisions
         if left := int(np.count_nonzero(factor[dropped])):
             most = float(np.abs(factor[dropped]).max())
             raise Broken(
@@ -104,8 +104,10 @@ def require_row_sum(recovered: Recovered, contract: Contract) -> None:
     bound = error_bound(asked, contract, result=want)
     scores = judge(answer, want, bound, problem=asked, contract=contract).scores
     for score in scores:
-        if score.name not in OF_ROW_SUM or not score.reason or score.worst is None:
+        if score.name not in OF_ROW_SUM or not score.reason:
             continue
+        if score.worst is None:
+            raise Broken(f"{score.name}: {score.reason}")
         sees, kept = np.zeros(problem.shape_lse), np.zeros(problem.shape_lse)
         for head in problem.heads():
             rows = (head.sequence, head.head_q, slice(head.seqlen_q))
@@ -134,11 +136,11 @@ def allowed(recovered: Recovered, contract: Contract) -> dict[str, Array]:
     return {name: within[name] for name in ("out", "dv") if name in within}
 
 
-def _factor(recovered: Recovered, name: str, within: Array) -> str:
+def _factor(recovered: Recovered, factor: Array, kept: Bools, within: Array) -> str:
     """What kept weights are multiplied by, in words if one of the usual slips explains it."""
-    p, factor, kept = recovered.dropout.p, recovered.factors[name], recovered.decisions(name)
+    p, forward = recovered.dropout.p, recovered.keep
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = recovered.seen.sum(axis=3, keepdims=True) / kept.sum(axis=3, keepdims=True)
+        share = recovered.seen.sum(axis=3, keepdims=True) / forward.sum(axis=3, keepdims=True)
     slips = {
         "1: they are not scaled": np.asarray(1.0),
         "1 - p, where 1 / (1 - p) belongs": np.asarray(1 - p),
