@@ -33,7 +33,7 @@ def case_by_feature() -> dict[str, Case]:
     for case in sorted(all_cases(), key=lambda case: case.work):
         if set(FEATURES) - set(found) - set(NATIVE):
             words = case.problem(FORMATS[case.formats[0]]).features
-            found |= {word: case for word in words if word not in found}
+            found |= {word: case for word in sorted(words) if word not in found}
     return {word: case for word, case in found.items() if word not in NATIVE}
 
 
