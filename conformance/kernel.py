@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from reference import blockwise
 from reference.contract import Contract
 from reference.formats import Array
 from reference.problem import Problem, Result
@@ -129,6 +130,11 @@ class Subject:
         """``prepare(problem)`` of a kernel that can be timed; None if there is none."""
         prepare: Callable[..., Any] | None = getattr(self.function, "prepare", None)
         return prepare
+
+
+def oracle(problem: Problem) -> Result:
+    """The blockwise oracle as a kernel: in float32, rounded where the default Contract says."""
+    return blockwise.attention(problem, contract=Contract())
 
 
 def _call(function: Call, problem: Problem, *statistics: Array) -> Result:

@@ -168,6 +168,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not _is_ours(metafunc.module) or "kernel" not in metafunc.fixturenames:
         return
     run = run_of(metafunc.config)
+    if "workload" in metafunc.fixturenames:
+        _parametrize_workloads(metafunc, run)
+        return
     if "question" not in metafunc.fixturenames:
         names = [subject.name for subject in run.subjects]
         metafunc.parametrize("kernel", run.subjects, ids=names)
@@ -188,6 +191,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if not alone or (case.backward and subject.backward is not None)
     ]
     metafunc.parametrize(("kernel", "question"), trials, indirect=["question"])
+
+
+def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
+    """Every workload for each kernel, sized for where the kernel runs; none unless asked."""
+    if not metafunc.config.getoption("benchmark_only", False):
+        metafunc.parametrize(("kernel", "workload"), [])
+        return
+    from conformance.workloads import workloads
+
+    trials = [
+        pytest.param(subject, workload, id=f"{subject.name}-{workload.name}")
+        for workload in workloads()
+        for subject in run.subjects
+    ]
+    metafunc.parametrize(("kernel", "workload"), trials)
 
 
 def _marks(case: Case | SavedProblem) -> list[pytest.MarkDecorator]:
@@ -213,10 +231,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
+    timing = bool(config.getoption("benchmark_only", False))
     for item in items:
         wanted = True
         if isinstance(item, pytest.Function) and _is_ours(item.module):
             wanted = subject_of(item) is not None or "kernel" not in item.fixturenames
+            wanted &= ("workload" in item.fixturenames) == timing
             if config.option.problem:
                 wanted &= "question" in item.fixturenames
             if config.option.tier == "smoke":

@@ -17,6 +17,7 @@ from reference.features import FEATURES
 from reference.formats import Format
 
 VERDICT = pytest.StashKey[Verdict | None]()
+BENCHMARK = pytest.StashKey[dict[str, Any]]()
 KEY = "conformance"  # in a report's user_properties
 
 Record = dict[str, Any]
@@ -33,6 +34,8 @@ def record_of(item: pytest.Function, kernel: Subject, *, declined: str, failed: 
     params, question = item.callspec.params, item.funcargs.get("question")
     record: Record = {"kernel": kernel.name, "test": item.originalname, "declined": declined}
     record["failed"] = failed
+    if "workload" in params:
+        return record | _of_benchmark(item)
     if not isinstance(question, Question):
         record["case"] = item.callspec.id.replace(f"{kernel.name}-", "").replace(
             f"-{kernel.name}", ""
@@ -49,6 +52,20 @@ def record_of(item: pytest.Function, kernel: Subject, *, declined: str, failed: 
         "absent": [] if verdict is None else list(verdict.absent),
         "tensors": [_tensor(score) for score in scores],
     }
+
+
+def _of_benchmark(item: pytest.Function) -> Record:
+    verdict = item.stash.get(VERDICT, None)
+    told: Record = {
+        "case": item.callspec.params["workload"].name,
+        "features": [],
+        "contract": {} if verdict is None else contract_of(verdict.contract),
+        "absent": [] if verdict is None else list(verdict.absent),
+        "tensors": [] if verdict is None else [_tensor(score) for score in verdict.scores],
+    }
+    if (facts := item.stash.get(BENCHMARK, None)) is not None:
+        told["benchmark"] = facts
+    return told
 
 
 def contract_of(contract: Contract) -> Record:
