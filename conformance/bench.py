@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from conformance import matmul
 from conformance.compare import Verdict, judge
+from conformance.counting import bytes_moved, flops
 from conformance.explain import explain
 from conformance.kernel import Subject
-from conformance.launch import Launch, launch_of
+from conformance.launch import Called, Launch, launch_of, run
+from conformance.machine import libraries, processor
 from conformance.oracle import Question
+from conformance.peak_memory import peak_memory
+from conformance.record import Record
 from conformance.transform import take, take_result
 from conformance.workloads import FORMAT, Workload
 from reference.formats import FORMATS
-from reference.problem import Problem, Result
+from reference.problem import Problem
 
 JUDGED = 2**31
-"""Multiplications of one product that are judged at least: one head, and more while they fit."""
+"""Multiplications of q k that are judged: one key head always, more while they are no more."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,17 +33,21 @@ class Verified:
 
     Attributes
     ----------
-    launch : Launch
-    verdict : Verdict
-        On the heads that were judged.
+    kernel : Subject
     problem : Problem
+    launch : Launch
+    judged : str
+        How much of the result.
+    verdict : Verdict
     text : str
         The verdict in words.
     """
 
-    launch: Launch
-    verdict: Verdict
+    kernel: Subject
     problem: Problem
+    launch: Launch
+    judged: str
+    verdict: Verdict
     text: str
 
 
@@ -46,54 +55,61 @@ def verified(kernel: Subject, workload: Workload, *, seed: int) -> Verified:
     """Launch the workload once and judge what it gave; whatever the kernel raises comes through."""
     problem = workload.case.problem(FORMATS[FORMAT], seed=seed)
     launch = launch_of(kernel, problem)
-    launch.launch()
-    launch.synchronize()
-    part, got = judged(problem, launch.result())
-    question = Question(problem=part)
+    run(launch)
+    heads = judged_heads(problem)
+    part = take(problem, "heads", heads)
+    got = take_result(launch.result(), "heads", heads, group=problem.group)
     contract = kernel.contract(problem)
+    question = Question(problem=part)
     verdict = judge(
         got, question.answer, question.allowed(contract), problem=part, contract=contract
     )
-    return Verified(launch=launch, verdict=verdict, problem=problem, text=explain(verdict, part))
+    return Verified(
+        kernel=kernel,
+        problem=problem,
+        launch=launch,
+        judged=f"{len(heads)} of {problem.heads_k} key heads",
+        verdict=verdict,
+        text=explain(verdict, part),
+    )
 
 
-def judged(problem: Problem, result: Result) -> tuple[Problem, Result]:
-    """The heads that are judged: the last of the last sequence, and evenly spread before it."""
-    heads = _spread(problem.heads_k, problem.group * _pairs(problem) * problem.head_dim)
-    part, got = take(problem, "heads", heads), result
-    got = take_result(result, "heads", heads, group=problem.group)
-    return part, got
+def judged_heads(problem: Problem) -> list[int]:
+    """Key heads that are judged: evenly spread, the last among them."""
+    of_head = problem.group * int(np.dot(problem.seqlens_q, problem.seqlens_k)) * problem.head_dim
+    count = min(problem.heads_k, max(1, JUDGED // of_head))
+    return [(i + 1) * problem.heads_k // count - 1 for i in range(count)]
 
 
-def _pairs(problem: Problem) -> int:
-    return int(np.dot(problem.seqlens_q, problem.seqlens_k))
-
-
-def _spread(count: int, work: int) -> list[int]:
-    chosen = min(count, max(1, JUDGED // max(work, 1)))
-    return sorted({count - 1 - i * count // chosen for i in range(chosen)})
-
-
-def timed(ready: Verified, workload: Workload, benchmark: Any) -> dict[str, Any]:
-    """Time launches with pytest-benchmark; what is known of them then."""
-    launch = ready.launch
-
-    def once() -> None:
-        launch.launch()
-        launch.synchronize()
-
-    benchmark(once)
+def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> Record:
+    """Time launches with pytest-benchmark, and gather what report_schema.json calls "benchmark"."""
+    kernel, problem, launch = ready.kernel, ready.problem, ready.launch
+    benchmark.group = workload.name
+    benchmark(partial(run, launch))
     stats = benchmark.stats.stats
+    done, against = flops(problem), matmul.gflops(problem, kernel.device)
+    gflops = done / stats.median / 1e9
+    modelled = getattr(launch, "modelled", None)
     return {
         "workload": workload.id,
         "pass": workload.pass_,
+        "causal": workload.causal,
         "seconds_median": stats.median,
         "seconds_min": stats.min,
         "seconds_iqr": stats.iqr,
-        "budget": _worst(ready.verdict),
+        "flops": done,
+        "bytes": bytes_moved(problem),
+        "gflops": gflops,
+        "matmul_gflops": against,
+        "matmul_fraction": None if against is None else gflops / against,
+        "peak_memory_bytes": peak_memory(kernel, workload, launch, seed=seed),
+        "tokens_per_second": workload.tokens / stats.median,
+        "budget": max(float(score.budget) for score in ready.verdict.scores),
+        "judged": ready.judged,
+        "device": kernel.device,
+        "processor": processor(),
+        "libraries": libraries(),
+        "prepared": not isinstance(launch, Called),
+        "scaled_down": workload.scaled_down,
+        "modelled": None if modelled is None else modelled(),
     }
-
-
-def _worst(verdict: Verdict) -> float:
-    budgets: Iterable[float] = (float(score.budget) for score in verdict.scores)
-    return max(budgets)

@@ -42,7 +42,8 @@ class Kernel(Protocol):
 
     It may have attributes: ``name`` (str), ``contract`` (a Contract, or a function of the problem),
     ``backward(problem, out, lse) -> Result``, ``digest`` (str: which code ran),
-    ``toolchain`` (str: what else decides its bits) and ``prepare(problem)`` (for benchmarks).
+    ``toolchain`` (str: what else decides its bits) and, for benchmarks, ``prepare(problem)``, which
+    gives a conformance.launch.Launch, and ``device`` (str: "cpu", "emulator", or an accelerator).
     """
 
     def __call__(self, problem: Problem, /) -> Result:
@@ -124,6 +125,11 @@ class Subject:
         """What decides the bits of its answers besides its code; by default, this machine."""
         said = getattr(self.function, "toolchain", None)
         return f"{platform.machine()}, numpy {np.__version__}" if said is None else str(said)
+
+    @property
+    def device(self) -> str:
+        """Where it runs, in the kernel's own words; "cpu" if it says nothing."""
+        return str(getattr(self.function, "device", "cpu"))
 
     @property
     def prepare(self) -> Callable[..., Any] | None:

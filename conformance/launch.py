@@ -12,8 +12,9 @@ from reference.problem import Problem, Result
 class Launch(Protocol):
     """What `prepare(problem)` of a kernel gives.
 
-    It may have ``modelled() -> Mapping``: time on chips that are not here, by chip, each with the
-    fields of report_schema.json.
+    It may have ``modelled() -> Mapping``: time on chips that are not here, by chip, with the fields
+    of "modelled" in report_schema.json; and ``device_bytes() -> int``: what a device would hold
+    beside the inputs.
     """
 
     def launch(self) -> None:
@@ -61,7 +62,11 @@ class Called:
 
 def launch_of(kernel: Subject, problem: Problem) -> Launch:
     """What the kernel prepared, or whole calls."""
-    launch: Launch = (
-        Called(kernel, problem) if kernel.prepare is None else kernel.prepare(problem)
-    )
+    launch: Launch = Called(kernel, problem) if kernel.prepare is None else kernel.prepare(problem)
     return launch
+
+
+def run(launch: Launch) -> None:
+    """Launch, and wait until it is done."""
+    launch.launch()
+    launch.synchronize()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ RUN = pytest.StashKey["Run"]()
 USAGE = 2  # exit code
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """The suite's options; pytest's own --strict belongs to them, too."""
     group = parser.getgroup("conformance", "conformance of attention kernels")
     group.addoption(
@@ -53,6 +54,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave gradients out of every case, for a kernel that has none",
     )
+    group.addoption(
+        "--benchmark-shrink",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --benchmark-only on a CPU or an emulator: workloads N times smaller (1)",
+    )
     group.addoption("--report", metavar="DIR", help="write DIR/report.json")
     group.addoption(
         "--repro",
@@ -78,6 +86,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="GIB",
         help="with --isolate: memory that one call may hold (8)",
     )
+    if not _can_time(pluginmanager):
+        group.addoption("--benchmark-only", action="store_true", help="needs pytest-benchmark")
     parser.addini("conformance_kernel", "kernels to judge without --kernel", "linelist", default=[])
 
 
@@ -86,6 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "smoke: the shortest useful run of the conformance suite")
     for theme in sorted((HERE / "cases").glob("[a-z]*.py")):
         config.addinivalue_line("markers", f"{theme.stem}: cases of conformance/cases/{theme.name}")
+    config.addinivalue_line("markers", "article: workloads of the table that `tox -e bench` prints")
     config.addinivalue_line("markers", "golden: asks the committed vectors, not the cases")
     config.addinivalue_line("markers", "backward_alone: for kernels with a `backward` of their own")
 
@@ -96,15 +107,46 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     option = config.option
     if option.help or option.version or hasattr(config, "workerinput") or not _is_asked(config):
         return None
-    if fault := _prepare(config):
+    if fault := (_cannot_time(config) if _times(config) else "") or _prepare(config):
         print(fault, file=sys.stderr)
         return USAGE
     return None
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """Kernels, seed and tier."""
-    return config.stash[RUN].header() if RUN in config.stash else None
+@pytest.hookimpl(wrapper=True)
+def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], list[Any]]:
+    """Kernels, seed and tier; nothing of pytest-benchmark's unless it times our workloads."""
+    lines = yield
+    if RUN not in config.stash:
+        return lines
+    told = [line for line in lines if _times(config) or not str(line).startswith("benchmark: ")]
+    return [*told, config.stash[RUN].header()]
+
+
+def _times(config: pytest.Config) -> bool:
+    """Whether the workloads are asked for, and not the cases."""
+    return bool(config.getoption("benchmark_only", False))
+
+
+def _can_time(plugins: pytest.PytestPluginManager) -> bool:
+    return find_spec("pytest_benchmark") is not None and not plugins.is_blocked("benchmark")
+
+
+def _cannot_time(config: pytest.Config) -> str:
+    """Why --benchmark-only cannot be in one line; empty if it can."""
+    option = config.option
+    if not _can_time(config.pluginmanager):
+        return (
+            "ERROR: --benchmark-only: pip install pytest-benchmark, and leave out -p no:benchmark"
+        )
+    if getattr(option, "numprocesses", None) or getattr(option, "dist", "no") != "no":
+        return "ERROR: --benchmark-only: workers of pytest-xdist slow each other: leave out -n"
+    if option.isolate or option.problem:
+        left_out = "--isolate" if option.isolate else "--problem"
+        return f"ERROR: --benchmark-only times workloads in this process: leave out {left_out}"
+    if option.benchmark_shrink < 1:
+        return f"ERROR: --benchmark-shrink {option.benchmark_shrink}: give at least 1"
+    return ""
 
 
 def run_of(config: pytest.Config) -> Run:
@@ -195,16 +237,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
     """Every workload for each kernel, sized for where the kernel runs; none unless asked."""
-    if not metafunc.config.getoption("benchmark_only", False):
-        metafunc.parametrize(("kernel", "workload"), [])
-        return
-    from conformance.workloads import workloads
+    trials: list[Any] = []
+    if _times(metafunc.config):
+        from conformance import scaling
 
-    trials = [
-        pytest.param(subject, workload, id=f"{subject.name}-{workload.name}")
-        for workload in workloads()
-        for subject in run.subjects
-    ]
+        shrink = metafunc.config.option.benchmark_shrink
+        trials = scaling.trials(run.subjects, forward=run.forward, shrink=shrink)
     metafunc.parametrize(("kernel", "workload"), trials)
 
 
@@ -231,7 +269,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
-    timing = bool(config.getoption("benchmark_only", False))
+    timing = _times(config)
     for item in items:
         wanted = True
         if isinstance(item, pytest.Function) and _is_ours(item.module):

@@ -12,6 +12,7 @@ import pytest
 from conformance.compare import Score, Verdict
 from conformance.kernel import Subject
 from conformance.oracle import Asked, Question
+from conformance.workloads import Workload
 from reference.contract import Contract
 from reference.features import FEATURES
 from reference.formats import Format
@@ -57,7 +58,7 @@ def record_of(item: pytest.Function, kernel: Subject, *, declined: str, failed: 
 def _of_benchmark(item: pytest.Function) -> Record:
     verdict = item.stash.get(VERDICT, None)
     told: Record = {
-        "case": item.callspec.params["workload"].name,
+        "case": cast(Workload, item.callspec.params["workload"]).name,
         "features": [],
         "contract": {} if verdict is None else contract_of(verdict.contract),
         "absent": [] if verdict is None else list(verdict.absent),

@@ -20,7 +20,7 @@ def test_workload(
     ready = verified(kernel, workload, seed=run.seed)
     request.node.stash[VERDICT] = ready.verdict
     if not ready.verdict.passes(strict=run.strict):
-        pytest.fail(f"wrong, so not timed\n{ready.text}", pytrace=False)
-    facts = timed(ready, workload, benchmark)
-    benchmark.extra_info.update(facts)
+        pytest.fail(f"wrong, so it is not timed\n{ready.text}", pytrace=False)
+    facts = timed(ready, workload, benchmark, seed=run.seed)
     request.node.stash[BENCHMARK] = facts
+    benchmark.extra_info.update(facts)
