@@ -84,7 +84,6 @@ def judged_heads(problem: Problem) -> list[int]:
 def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> Record:
     """Time launches with pytest-benchmark, and gather what report_schema.json calls "benchmark"."""
     kernel, problem, launch = ready.kernel, ready.problem, ready.launch
-    benchmark.group = workload.name
     benchmark(partial(run, launch))
     stats = benchmark.stats.stats
     done, against = flops(problem), matmul.gflops(problem, kernel.device)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from conformance import timing
 
 if TYPE_CHECKING:
     from conformance.case import Case
@@ -54,13 +55,6 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         action="store_true",
         help="leave gradients out of every case, for a kernel that has none",
     )
-    group.addoption(
-        "--benchmark-shrink",
-        type=int,
-        default=1,
-        metavar="N",
-        help="with --benchmark-only on a CPU or an emulator: workloads N times smaller (1)",
-    )
     group.addoption("--report", metavar="DIR", help="write DIR/report.json")
     group.addoption(
         "--repro",
@@ -86,8 +80,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         metavar="GIB",
         help="with --isolate: memory that one call may hold (8)",
     )
-    if not _can_time(pluginmanager):
-        group.addoption("--benchmark-only", action="store_true", help="needs pytest-benchmark")
+    timing.add_options(group, pluginmanager)
     parser.addini("conformance_kernel", "kernels to judge without --kernel", "linelist", default=[])
 
 
@@ -107,7 +100,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     option = config.option
     if option.help or option.version or hasattr(config, "workerinput") or not _is_asked(config):
         return None
-    if fault := (_cannot_time(config) if _times(config) else "") or _prepare(config):
+    if fault := (timing.fault(config) if timing.is_asked(config) else "") or _prepare(config):
         print(fault, file=sys.stderr)
         return USAGE
     return None
@@ -119,34 +112,10 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
     lines = yield
     if RUN not in config.stash:
         return lines
-    told = [line for line in lines if _times(config) or not str(line).startswith("benchmark: ")]
+    told = [
+        line for line in lines if timing.is_asked(config) or not str(line).startswith("benchmark: ")
+    ]
     return [*told, config.stash[RUN].header()]
-
-
-def _times(config: pytest.Config) -> bool:
-    """Whether the workloads are asked for, and not the cases."""
-    return bool(config.getoption("benchmark_only", False))
-
-
-def _can_time(plugins: pytest.PytestPluginManager) -> bool:
-    return find_spec("pytest_benchmark") is not None and not plugins.is_blocked("benchmark")
-
-
-def _cannot_time(config: pytest.Config) -> str:
-    """Why --benchmark-only cannot be in one line; empty if it can."""
-    option = config.option
-    if not _can_time(config.pluginmanager):
-        return (
-            "ERROR: --benchmark-only: pip install pytest-benchmark, and leave out -p no:benchmark"
-        )
-    if getattr(option, "numprocesses", None) or getattr(option, "dist", "no") != "no":
-        return "ERROR: --benchmark-only: workers of pytest-xdist slow each other: leave out -n"
-    if option.isolate or option.problem:
-        left_out = "--isolate" if option.isolate else "--problem"
-        return f"ERROR: --benchmark-only times workloads in this process: leave out {left_out}"
-    if option.benchmark_shrink < 1:
-        return f"ERROR: --benchmark-shrink {option.benchmark_shrink}: give at least 1"
-    return ""
 
 
 def run_of(config: pytest.Config) -> Run:
@@ -238,7 +207,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
     """Every workload for each kernel, sized for where the kernel runs; none unless asked."""
     trials: list[Any] = []
-    if _times(metafunc.config):
+    if timing.is_asked(metafunc.config):
         from conformance import scaling
 
         shrink = metafunc.config.option.benchmark_shrink
@@ -269,12 +238,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
-    timing = _times(config)
+    times = timing.is_asked(config)
     for item in items:
         wanted = True
         if isinstance(item, pytest.Function) and _is_ours(item.module):
             wanted = subject_of(item) is not None or "kernel" not in item.fixturenames
-            wanted &= ("workload" in item.fixturenames) == timing
+            wanted &= ("workload" in item.fixturenames) == times
             if config.option.problem:
                 wanted &= "question" in item.fixturenames
             if config.option.tier == "smoke":

@@ -14,22 +14,28 @@ from conformance.workloads import WORKLOADS, Workload
 
 @dataclass(frozen=True)
 class Limit:
-    """What a device is asked at most, in multiplications of q k.
+    """What a device is asked at most.
 
     Attributes
     ----------
     layer : int
-        Beyond it sequences are left out, then heads.
+        Multiplications of q k. Beyond it sequences are left out, then heads.
+    values : int
+        The same for elements of k.
     head : int
-        Beyond it one key head's sequence is halved, until it fits.
+        Multiplications beyond which the queries of one key head are halved, until they fit.
     """
 
     layer: int
+    values: int
     head: int
 
 
-LIMITS = {"cpu": Limit(layer=2**33, head=2**35), "emulator": Limit(layer=2**30, head=2**31)}
-"""CPU: 4 heads of 4096, or one of 16384. Emulator: 8 heads of 1024, or one of 4096."""
+LIMITS = {
+    "cpu": Limit(layer=2**32, values=2**24, head=2**33),
+    "emulator": Limit(layer=2**30, values=2**22, head=2**31),
+}
+"""CPU: 2 heads of 4096, or one of 8192. Emulator: 8 heads of 1024, or one of 4096."""
 
 
 def sized(workload: Workload, device: str, *, shrink: int = 1) -> Workload:
@@ -48,23 +54,24 @@ def sized(workload: Workload, device: str, *, shrink: int = 1) -> Workload:
     if device not in LIMITS:
         return workload
     limit = LIMITS[device]
-    timed = _fewer(workload, limit.layer // shrink)
+    timed = _fewer(workload, limit, shrink)
     while timed.work > limit.head // shrink and timed.lens is None and timed.seqlen_q > 1:
         timed = replace(timed, seqlen_q=timed.seqlen_q // 2)
     return replace(timed, scaled_down=workload.work / timed.work)
 
 
-def _fewer(workload: Workload, most: int) -> Workload:
-    """Fewer sequences, then fewer heads, while there is more work than `most`."""
+def _fewer(workload: Workload, limit: Limit, shrink: int) -> Workload:
+    """Fewer sequences, then fewer heads, as far as the limits of a layer ask for it."""
     heads_k = workload.heads_k or workload.heads_q
-    group = workload.heads_q // heads_k
-    of_sequence = workload.work // workload.batch
-    batch = min(workload.batch, max(1, most // of_sequence))
-    heads = min(heads_k, max(1, most // (of_sequence * batch // heads_k)))
+    units = workload.batch * heads_k
+    values = sum(workload.case.seqlens_k) * heads_k * workload.head_dim
+    most = min(limit.layer * units // workload.work, limit.values * units // values) // shrink
+    batch = min(workload.batch, max(1, most // heads_k))
+    heads = min(heads_k, max(1, most // batch))
     return replace(
         workload,
         batch=batch,
-        heads_q=heads * group,
+        heads_q=heads * workload.heads_q // heads_k,
         heads_k=None if workload.heads_k is None else heads,
     )
 

@@ -21,6 +21,7 @@ def test_workload(
     request.node.stash[VERDICT] = ready.verdict
     if not ready.verdict.passes(strict=run.strict):
         pytest.fail(f"wrong, so it is not timed\n{ready.text}", pytrace=False)
+    benchmark.group = workload.name if len(run.subjects) > 1 else workload.pass_
     facts = timed(ready, workload, benchmark, seed=run.seed)
     request.node.stash[BENCHMARK] = facts
     benchmark.extra_info.update(facts)
