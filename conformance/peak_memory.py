@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -66,6 +67,7 @@ def measured(kernel: Subject, workload: Workload, *, seed: int) -> int:
     first = replace(workload, batch=1, seqlen_q=min(workload.seqlen_q, SMALL), seqlen_k=None)
     run(_prepared(kernel, replace(first, lens=None), seed))
     launch = _prepared(kernel, workload, seed)
+    _give_back()
     RESET.write_text("5")  # the high-water mark becomes what is resident
     before = _high_water()
     run(launch)
@@ -74,6 +76,12 @@ def measured(kernel: Subject, workload: Workload, *, seed: int) -> int:
 
 def _prepared(kernel: Subject, workload: Workload, seed: int) -> Launch:
     return launch_of(kernel, workload.case.problem(FORMATS[FORMAT], seed=seed))
+
+
+def _give_back() -> None:
+    """Let the C library return what was freed: used again, it would not be seen."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
 
 
 def _high_water() -> int:

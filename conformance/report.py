@@ -111,10 +111,10 @@ def _grid(names: Sequence[str], records: Sequence[Record], width: int) -> str:
     grid.add_column("feature", no_wrap=True)
     for name in names:
         grid.add_column(name, justify="right", overflow="fold")
-    for feature in (*FEATURES, "laws", "all"):
+    for feature in (*FEATURES, "laws", "benchmarks", "all"):
         about = [[one for one in _of(records, name) if _is_about(one, feature)] for name in names]
         if any(about):
-            grid.add_row(feature, *map(_cell, about), end_section=feature == "laws")
+            grid.add_row(feature, *map(_cell, about), end_section=feature == "benchmarks")
     text = io.StringIO()
     Console(file=text, width=max(width, 40), color_system=None).print(grid)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())
@@ -123,8 +123,10 @@ def _grid(names: Sequence[str], records: Sequence[Record], width: int) -> str:
 def _is_about(record: Record, feature: str) -> bool:
     if feature == "all":
         return True
+    if feature == "benchmarks":
+        return bool(record["test"] == "test_workload")
     if feature == "laws":
-        return not record["features"]
+        return not record["features"] and record["test"] != "test_workload"
     if record["outcome"] == "declined":
         return feature in words(record["declined"])
     return feature in record["features"]
