@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -88,7 +89,7 @@ def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> 
     stats = benchmark.stats.stats
     done, against = flops(problem), matmul.gflops(problem, kernel.device)
     gflops = done / stats.median / 1e9
-    modelled = getattr(launch, "modelled", None)
+    modelled: Callable[[], Record] | None = getattr(launch, "modelled", None)
     return {
         "workload": workload.id,
         "pass": workload.pass_,
@@ -102,7 +103,7 @@ def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> 
         "matmul_gflops": against,
         "matmul_fraction": None if against is None else gflops / against,
         "peak_memory_bytes": peak_memory(kernel, workload, launch, seed=seed),
-        "tokens_per_second": workload.tokens / stats.median,
+        "tokens_per_second": _tokens_per_second(workload, stats.median),
         "budget": max(float(score.budget) for score in ready.verdict.scores),
         "judged": ready.judged,
         "device": kernel.device,
@@ -112,3 +113,9 @@ def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> 
         "scaled_down": workload.scaled_down,
         "modelled": None if modelled is None else modelled(),
     }
+
+
+def _tokens_per_second(workload: Workload, seconds: float) -> float:
+    """Of the real workload, if its time is to that of the timed one as their products are."""
+    real = workload.real or workload
+    return real.tokens / (seconds * workload.scaled_down)

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from conformance import bench_table
 from conformance.record import KEY, Record
 from conformance.report import document, suspicions, table
 from conformance.run import Run
@@ -58,6 +59,9 @@ class Ledger:
         tell = terminalreporter
         tell.section("conformance")
         tell.write_line(table(self.run, self.records, width=shutil.get_terminal_size().columns))
+        if timed := [record for record in self.records if record["test"] == "test_workload"]:
+            width = max(shutil.get_terminal_size().columns, 120)
+            tell.write_line(bench_table.table(timed, width=width))
         if lines := suspicions(self.records):
             tell.write_line(f"suspicious, failures under --strict: {len(lines)}")
             for line in lines[:SHOWN]:

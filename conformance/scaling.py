@@ -57,7 +57,7 @@ def sized(workload: Workload, device: str, *, shrink: int = 1) -> Workload:
     timed = _fewer(workload, limit, shrink)
     while timed.work > limit.head // shrink and timed.lens is None and timed.seqlen_q > 1:
         timed = replace(timed, seqlen_q=timed.seqlen_q // 2)
-    return replace(timed, scaled_down=workload.work / timed.work)
+    return replace(timed, real=workload)
 
 
 def _fewer(workload: Workload, limit: Limit, shrink: int) -> Workload:

@@ -19,6 +19,7 @@ __all__ = [
     "ContractOf",
     "Layout",
     "TorchKernel",
+    "TorchLaunch",
     "dtype_of",
     "from_torch",
     "import_torch",

@@ -32,8 +32,8 @@ class Workload:
         One query: causal hides nothing, and there is no backward.
     marks : tuple of str
         Of pytest: `smoke`; `article` for the lengths of the table that ``tox -e bench`` prints.
-    scaled_down : float
-        Products of the workload over those that are timed; 1 is the real one. See scaling.
+    real : Workload, or None
+        What this one was sized down from: see scaling. None: it is the real one.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Workload:
     pass_: Pass = "forward"
     decodes: bool = False
     marks: tuple[str, ...] = ()
-    scaled_down: float = 1.0
+    real: Workload | None = None
 
     @property
     def name(self) -> str:
@@ -84,6 +84,11 @@ class Workload:
     def tokens(self) -> int:
         """Queries, over all sequences."""
         return sum(self.case.seqlens_q)
+
+    @property
+    def scaled_down(self) -> float:
+        """Multiplications of the real workload over those of this one."""
+        return 1.0 if self.real is None else self.real.work / self.work
 
     def variants(self) -> Iterator[Workload]:
         """Causal and full, forward and with gradients, as far as they make sense."""

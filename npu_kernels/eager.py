@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from conformance.torch_bridge import TorchKernel, from_torch, import_torch
+import numpy as np
+
+from conformance.torch_bridge import TorchKernel, TorchLaunch, from_torch, import_torch
 from npu_kernels import dispatch
 from reference.contract import Contract
-from reference.formats import FP32, FP64
-from reference.problem import Problem
+from reference.formats import BF16, FP32, FP64, Array
+from reference.problem import Problem, Result, Unsupported
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,19 +23,84 @@ SUPPORTS = (
     *("causal", "window", "top_left", "prefix", "keep"),
     *("gqa", "mqa", "cross_length", "head_dim_v"),
 )
+TINY = 2.0**-110
+"""2**16 times the smallest normal number of bf16: weights are at least that small."""
+
+
+@dataclass(frozen=True, eq=False)
+class Eager:
+    """The kernel; it declines what rounding whole matrices makes meaningless."""
+
+    below: TorchKernel
+
+    @property
+    def name(self) -> str:
+        """Names the device, too."""
+        return self.below.name
+
+    @property
+    def device(self) -> str:
+        """A torch device."""
+        return self.below.device
+
+    @property
+    def digest(self) -> str:
+        """Which torch ran."""
+        return self.below.digest
+
+    def contract(self, problem: Problem) -> Contract:
+        """As `contract`."""
+        return contract(problem)
+
+    def __call__(self, problem: Problem) -> Result:
+        """The answer.
+
+        Raises
+        ------
+        Unsupported
+            If a feature is missing, or the format is too coarse: see `require_meaning`.
+        """
+        launch = self.prepare(problem)
+        launch.launch()
+        return launch.result()
+
+    def prepare(self, problem: Problem) -> TorchLaunch:
+        """Ready to be launched; declines as the call."""
+        problem.require_only(*SUPPORTS)
+        require_meaning(problem)
+        return self.below.prepare(problem)
 
 
 @cache
-def kernel() -> TorchKernel:
+def kernel() -> Eager:
     """It on the GPU if there is one, else on the CPU."""
-    return from_torch(
-        attention,
-        name="eager",
-        contract=contract,
-        device=dispatch.device(),
-        supports=SUPPORTS,
-        layout="bhsd",
+    return Eager(
+        from_torch(
+            attention,
+            name="eager",
+            device=dispatch.device(),
+            supports=SUPPORTS,
+            layout="bhsd",
+        )
     )
+
+
+def require_meaning(problem: Problem) -> None:
+    """Raise Unsupported where rounded scores say nothing, or results are flushed to 0.
+
+    A score may be rounded by one unit roundoff of |scale| |q| |k|: by 1, its weight is off by a
+    factor of e. torch's matmul of bf16 on the CPU takes values below the smallest normal for 0.
+    """
+    score = abs(problem.scale) * _longest(problem.q) * _longest(problem.k)
+    if (off := problem.format.unit_roundoff * score) > 1:
+        raise Unsupported(f"scores rounded to {problem.format.name} may be off by {off:.3g} > 1")
+    least = min(float(np.abs(x).max(initial=0)) for x in (problem.q, problem.k, problem.v))
+    if problem.format == BF16 and 0 < least < TINY:
+        raise Unsupported(f"values below {TINY:.3g}: torch's matmul of bf16 flushes their products")
+
+
+def _longest(vectors: Array) -> float:
+    return float(np.linalg.norm(vectors.astype(np.float64), axis=-1).max(initial=0.0))
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float, mask: Tensor | None) -> Tensor:
