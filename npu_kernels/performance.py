@@ -55,7 +55,7 @@ NONE = Latencies(launch=0.0, hand_over=0.0, dma=0.0, issue=0, product=0)
 """Throughput alone: what no kernel with these counters can beat."""
 
 FITTED = Latencies(launch=13e-6, hand_over=0.16e-6, dma=0.1e-6)
-"""To six measured lengths of a kernel built like ours, all within 12 %: docs/performance_model.md."""
+"""To six measured lengths of a kernel built like ours, each within 12 %: performance_model.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
