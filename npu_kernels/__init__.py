@@ -1,7 +1,8 @@
 """The kernels by name: ``--kernel npu_kernels:sdpa``.
 
-Read in this order: ascend_c, asked, question, structs, abi.h, binding, guard, build, knobs; then
-flash_attention/ and emulator/. For torch: torch_sdpa, dispatch, contracts, flash_on_cpu; eager.
+Read in this order: ascend_c, ascend_launch, asked, question, structs, abi.h, binding, forward,
+guard, build, knobs; then flash_attention/ and emulator/; then performance and chips. For torch:
+torch_sdpa, dispatch, contracts, flash_on_cpu; eager.
 
 ascend
     Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.
