@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from reference import blockwise
 from reference.contract import Contract
 from reference.formats import Array
 from reference.problem import Problem, Result
@@ -41,7 +42,8 @@ class Kernel(Protocol):
 
     It may have attributes: ``name`` (str), ``contract`` (a Contract, or a function of the problem),
     ``backward(problem, out, lse) -> Result``, ``digest`` (str: which code ran),
-    ``toolchain`` (str: what else decides its bits) and ``prepare(problem)`` (for benchmarks).
+    ``toolchain`` (str: what else decides its bits) and, for benchmarks, ``prepare(problem)``, which
+    gives a conformance.launch.Launch, and ``device`` (str: "cpu", "emulator", or an accelerator).
     """
 
     def __call__(self, problem: Problem, /) -> Result:
@@ -125,10 +127,20 @@ class Subject:
         return f"{platform.machine()}, numpy {np.__version__}" if said is None else str(said)
 
     @property
+    def device(self) -> str:
+        """Where it runs, in the kernel's own words; "cpu" if it says nothing."""
+        return str(getattr(self.function, "device", "cpu"))
+
+    @property
     def prepare(self) -> Callable[..., Any] | None:
         """``prepare(problem)`` of a kernel that can be timed; None if there is none."""
         prepare: Callable[..., Any] | None = getattr(self.function, "prepare", None)
         return prepare
+
+
+def oracle(problem: Problem) -> Result:
+    """The blockwise oracle as a kernel: in float32, rounded where the default Contract says."""
+    return blockwise.attention(problem, contract=Contract())
 
 
 def _call(function: Call, problem: Problem, *statistics: Array) -> Result:

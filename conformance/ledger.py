@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from conformance import bench_table
 from conformance.record import KEY, PICTURE, REMARK, Record
 from conformance.report.document import NAME, document
 from conformance.report.table import suspicions, table
@@ -66,6 +67,9 @@ class Ledger:
         tell = terminalreporter
         tell.section("conformance")
         tell.write_line(table(self.run, self.records, width=shutil.get_terminal_size().columns))
+        if timed := [record for record in self.records if record["test"] == "test_workload"]:
+            width = max(shutil.get_terminal_size().columns, 120)
+            tell.write_line(bench_table.table(timed, width=width))
         if lines := suspicions(self.records):
             tell.write_line(f"suspicious, failures under --strict: {len(lines)}")
             for line in lines[:SHOWN]:

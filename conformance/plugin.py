@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance import timing
+
 if TYPE_CHECKING:
     from conformance.case import Case
     from conformance.kernel import Subject
@@ -24,7 +26,7 @@ RUN = pytest.StashKey["Run"]()
 USAGE = 2  # exit code
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """The suite's options; pytest's own --strict belongs to them, too."""
     group = parser.getgroup("conformance", "conformance of attention kernels")
     group.addoption(
@@ -83,6 +85,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="GIB",
         help="with --isolate: memory that one call may hold (8)",
     )
+    timing.add_options(group, pluginmanager)
     parser.addini("conformance_kernel", "kernels to judge without --kernel", "linelist", default=[])
 
 
@@ -91,6 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "smoke: the shortest useful run of the conformance suite")
     for theme in sorted((HERE / "cases").glob("[a-z]*.py")):
         config.addinivalue_line("markers", f"{theme.stem}: cases of conformance/cases/{theme.name}")
+    config.addinivalue_line("markers", "article: workloads of the table that `tox -e bench` prints")
     config.addinivalue_line("markers", "golden: asks the committed vectors, not the cases")
     config.addinivalue_line("markers", "backward_alone: for kernels with a `backward` of their own")
 
@@ -101,15 +105,22 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     option = config.option
     if option.help or option.version or hasattr(config, "workerinput") or not _is_asked(config):
         return None
-    if fault := _prepare(config):
+    if fault := (timing.fault(config) if timing.is_asked(config) else "") or _prepare(config):
         print(fault, file=sys.stderr)
         return USAGE
     return None
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """Kernels, seed and tier."""
-    return config.stash[RUN].header() if RUN in config.stash else None
+@pytest.hookimpl(wrapper=True)
+def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], list[Any]]:
+    """Kernels, seed and tier; nothing of pytest-benchmark's unless it times our workloads."""
+    lines = yield
+    if RUN not in config.stash:
+        return lines
+    told = [
+        line for line in lines if timing.is_asked(config) or not str(line).startswith("benchmark: ")
+    ]
+    return [*told, config.stash[RUN].header()]
 
 
 def run_of(config: pytest.Config) -> Run:
@@ -174,6 +185,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not _is_ours(metafunc.module) or "kernel" not in metafunc.fixturenames:
         return
     run = run_of(metafunc.config)
+    if "workload" in metafunc.fixturenames:
+        _parametrize_workloads(metafunc, run)
+        return
     if "question" not in metafunc.fixturenames:
         names = [subject.name for subject in run.subjects]
         metafunc.parametrize("kernel", run.subjects, ids=names)
@@ -194,6 +208,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if not alone or (case.backward and subject.backward is not None)
     ]
     metafunc.parametrize(("kernel", "question"), trials, indirect=["question"])
+
+
+def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
+    """Every workload for each kernel, sized for where the kernel runs; none unless asked."""
+    trials: list[Any] = []
+    if timing.is_asked(metafunc.config):
+        from conformance import scaling
+
+        shrink = metafunc.config.option.benchmark_shrink
+        trials = scaling.trials(run.subjects, forward=run.forward, shrink=shrink)
+    metafunc.parametrize(("kernel", "workload"), trials)
 
 
 def _marks(case: Case | SavedProblem) -> list[pytest.MarkDecorator]:
@@ -219,10 +244,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
+    times = timing.is_asked(config)
     for item in items:
         wanted = True
         if isinstance(item, pytest.Function) and _is_ours(item.module):
             wanted = subject_of(item) is not None or "kernel" not in item.fixturenames
+            wanted &= ("workload" in item.fixturenames) == times
             if config.option.problem:
                 wanted &= "question" in item.fixturenames
             if config.option.tier == "smoke":

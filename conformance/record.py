@@ -16,11 +16,13 @@ from conformance.kernel import Subject
 from conformance.oracle import Asked, Question
 from conformance.spread import map_of, spread_of
 from conformance.standards import evaluate
+from conformance.workloads import Workload
 from reference.contract import Contract
 from reference.features import FEATURES
 from reference.formats import Format
 
 VERDICT = pytest.StashKey[Verdict | None]()
+BENCHMARK = pytest.StashKey[dict[str, Any]]()
 KEY = "conformance"  # in a report's user_properties
 REMARK = "conformance remark"  # there, too: a line for the end of the run
 PICTURE = "conformance picture"  # and an SVG file in the report's folder, to be shown on its page
@@ -54,6 +56,8 @@ def record_of(
     params, question = item.callspec.params, item.funcargs.get("question")
     record: Record = {"kernel": kernel.name, "test": item.originalname, "declined": declined}
     record |= {"failed": failed, "command": command}
+    if "workload" in params:
+        return record | _of_benchmark(item)
     if not isinstance(question, Question):
         record["case"] = item.callspec.id.replace(f"{kernel.name}-", "").replace(
             f"-{kernel.name}", ""
@@ -78,6 +82,20 @@ def record_of(
             for score in scores
         ],
     }
+
+
+def _of_benchmark(item: pytest.Function) -> Record:
+    verdict = item.stash.get(VERDICT, None)
+    told: Record = {
+        "case": cast(Workload, item.callspec.params["workload"]).name,
+        "features": [],
+        "contract": {} if verdict is None else contract_of(verdict.contract),
+        "absent": [] if verdict is None else list(verdict.absent),
+        "tensors": [] if verdict is None else [_tensor(score) for score in verdict.scores],
+    }
+    if (facts := item.stash.get(BENCHMARK, None)) is not None:
+        told["benchmark"] = facts
+    return told
 
 
 def contract_of(contract: Contract) -> Record:

@@ -45,9 +45,9 @@ def take(problem: Problem, axis: Axis, index: Sequence[int]) -> Problem:
     Raises
     ------
     ValueError
-        If the problem is packed, drops out, or is positional along the axis.
+        If the problem drops out, is positional along the axis, or is packed (heads may be taken).
     """
-    if problem.is_packed or problem.drops:
+    if (problem.is_packed and axis != "heads") or problem.drops:
         raise ValueError("take is for dense problems without dropout")
     positional = problem.mask.window != (None, None) or problem.mask.prefix is not None
     if axis in ("queries", "keys") and (positional or problem.slopes is not None):

@@ -1,7 +1,8 @@
 """The kernels by name: ``--kernel npu_kernels:sdpa``.
 
-Read in this order: ascend_c, asked, question, structs, abi.h, binding, guard, build, knobs; then
-flash_attention/ and emulator/. For torch: torch_sdpa, dispatch, contracts, flash_on_cpu.
+Read in this order: ascend_c, ascend_launch, asked, question, structs, abi.h, binding, forward,
+guard, build, knobs; then flash_attention/ and emulator/; then performance and chips. For torch:
+torch_sdpa, dispatch, contracts, flash_on_cpu; eager.
 
 ascend
     Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.
@@ -13,6 +14,8 @@ sdpa
     torch's scaled_dot_product_attention as it dispatches.
 sdpa_math, sdpa_flash
     Its math and its flash backend, the latter with lse.
+eager
+    Plain matmul, softmax, matmul in torch: what the others are measured against.
 sdpa_efficient, sdpa_cudnn
     Its other backends, on a machine with CUDA.
 
@@ -27,7 +30,7 @@ from typing import Any
 
 ASCEND_KERNELS = ("ascend", "emulated", "device")
 TORCH_KERNELS = ("sdpa", "sdpa_math", "sdpa_flash")
-KERNELS = (*TORCH_KERNELS, *ASCEND_KERNELS, "functional")
+KERNELS = (*TORCH_KERNELS, "eager", *ASCEND_KERNELS, "functional")
 FUNCTIONS = (
     "FlashAttention",
     "flash_attn_func",
@@ -47,6 +50,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"npu_kernels has no {name}: its kernels are {', '.join(KERNELS)}")
     if name in ASCEND_KERNELS:
         return _ascend(name)
+    if name == "eager":
+        return import_module("npu_kernels.eager").kernel()
     from npu_kernels.torch_sdpa import kernel
 
     return kernel(name)

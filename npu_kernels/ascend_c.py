@@ -12,10 +12,12 @@ from functools import cache
 import numpy as np
 
 from npu_kernels import binding, build, device_library, on_device
+from npu_kernels.ascend_launch import AscendLaunch, prepare_launch
 from npu_kernels.asked import question_of
 from npu_kernels.bits import decode, encode
 from npu_kernels.device_memory import OnDevice
 from npu_kernels.dropout import bits_of
+from npu_kernels.forward import Launch, flash_forward
 from npu_kernels.gradients import Gradients, flash_backward
 from npu_kernels.knobs import Knobs, from_environment
 from npu_kernels.question import Question
@@ -67,19 +69,26 @@ class AscendKernel:
         CheckFailed
             If the emulator refuses what the kernel does.
         """
-        question = self._question(problem)
+        ready = self.prepare(problem)
         with _declining():
-            launch = binding.flash_forward(self.library, question, knobs=self.knobs)
-        result = Result(
-            out=decode(launch.out, problem.format),
-            lse=launch.lse,
-            softmax_max=launch.softmax_max,
-            softmax_sum=launch.softmax_sum,
-        )
-        if problem.dout is None:
-            return result
-        gradients = self._gradients(problem, question, launch.out, launch.lse)
-        return replace(result, **_decoded(problem, gradients))
+            ready.launch()
+        return ready.result()
+
+    def prepare(self, problem: Problem) -> AscendLaunch:
+        """All that a launch needs, on the device where this is one's kernel.
+
+        Raises
+        ------
+        Unsupported
+            As the call; what only the library sees is declined by the launch.
+        """
+        question = self._question(problem)
+        return prepare_launch(self.library, problem, question, self.knobs, _result)
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "npu", or "emulator"."""
+        return "npu" if isinstance(self.library, OnDevice) else "emulator"
 
     def backward(self, problem: Problem, out: Array, lse: Array) -> Result:
         """Run the backward alone.
@@ -98,10 +107,10 @@ class AscendKernel:
         lse = np.ascontiguousarray(lse, np.float32)
         return Result(**_decoded(problem, self.gradients(problem, bits, lse)))
 
-    def launch(self, problem: Problem) -> binding.Launch:
+    def launch(self, problem: Problem) -> Launch:
         """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
         with _declining():
-            return binding.flash_forward(self.library, self._question(problem), knobs=self.knobs)
+            return flash_forward(self.library, self._question(problem), knobs=self.knobs)
 
     def gradients(self, problem: Problem, out: Array, lse: Array) -> Gradients:
         """Run the backward on out in bits; what it gave in bits, as `launch`."""
@@ -158,6 +167,16 @@ def _declining() -> Iterator[None]:
         yield
     except binding.Declined as error:
         raise Unsupported(str(error)) from None
+
+
+def _result(problem: Problem, answer: Launch, gradients: Gradients | None) -> Result:
+    result = Result(
+        out=decode(answer.out, problem.format),
+        lse=answer.lse,
+        softmax_max=answer.softmax_max,
+        softmax_sum=answer.softmax_sum,
+    )
+    return result if gradients is None else replace(result, **_decoded(problem, gradients))
 
 
 def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:

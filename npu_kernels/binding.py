@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from npu_kernels import structs
-from npu_kernels.device_memory import OnDevice
+from npu_kernels.device_memory import OnDevice, Placed
 from npu_kernels.guard import Guarded, fingerprints, guarded
 from npu_kernels.knobs import MMAD_ORDERS, Knobs
-from npu_kernels.question import Question, address, tensor_struct
+from npu_kernels.question import address
 from npu_kernels.structs import CORES, PATHS, PIPES
 from reference.formats import Array
 
@@ -72,25 +72,6 @@ class Said:
     counters: tuple[CoreCounters, ...]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Launch:
-    """What the forward gave.
-
-    Attributes
-    ----------
-    out : uint16, of Question.shape_out
-    lse, softmax_max, softmax_sum : float32, of Question.shape_lse
-    remarks, counters : as in Said
-    """
-
-    out: Array
-    lse: Array
-    softmax_max: Array
-    softmax_sum: Array
-    remarks: tuple[str, ...]
-    counters: tuple[CoreCounters, ...]
-
-
 @cache
 def load(path: Path) -> ctypes.CDLL:
     """The library at `path`.
@@ -115,48 +96,66 @@ def load(path: Path) -> ctypes.CDLL:
     return library
 
 
-def flash_forward(library: ctypes.CDLL | OnDevice, question: Question, *, knobs: Knobs) -> Launch:
-    """Launch the forward kernel.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Call:
+    """A function of abi.h with all that it needs, which may be launched again and again.
 
-    Raises
-    ------
-    ValueError
-        If an argument cannot be; the text begins with its name.
-    Declined
-        If the kernel does not do this.
-    CheckFailed
-        If the emulator refuses what the kernel does, or it wrote where it may not.
+    Attributes
+    ----------
+    library : the library
+    function : str
+    asked : one of structs.QUESTIONS
+    reads : what `asked` points to
+    writes : what the kernel may write, its workspace last
+    before : checksums of those of `reads` that nobody may write
+    text, counters : where the library says them
+    placed : what lies on a device, or None
     """
-    out = guarded("out", question.shape_out, np.uint16)
-    rows = [
-        guarded(name, question.shape_lse, np.float32)
-        for name in ("lse", "softmax_max", "softmax_sum")
-    ]
-    forward = structs.Forward(
-        problem=question.struct(),
-        out=tensor_struct(out.array),
-        **{one.name: address(one.array) for one in rows},
-    )
-    said = call(
-        library,
-        "npu_flash_forward",
-        forward,
-        reads=question.arrays(),
-        writes=[out, *rows],
-        knobs=knobs,
-    )
-    lse, softmax_max, softmax_sum = (one.array for one in rows)
-    return Launch(
-        out=out.array,
-        lse=lse,
-        softmax_max=softmax_max,
-        softmax_sum=softmax_sum,
-        remarks=said.remarks,
-        counters=said.counters,
-    )
+
+    library: ctypes.CDLL | OnDevice
+    function: str
+    asked: ctypes.Structure
+    reads: Mapping[str, Array | None]
+    writes: Sequence[Guarded]
+    before: Mapping[str, int]
+    text: Any
+    counters: Any
+    placed: Placed | None
+
+    def launch(self) -> None:
+        """Call it; on a device it may still be running afterwards.
+
+        Raises
+        ------
+        ValueError, Declined, CheckFailed
+            If an argument cannot be; the library does not do this; or it may not do what it does.
+        """
+        code = getattr(self.library, self.function)(ctypes.byref(self.asked))
+        if code != OK:
+            raise _error(code, self._said())
+
+    def finish(self) -> Said:
+        """Bring the results to the host, and see that the kernel kept to its memory.
+
+        Raises
+        ------
+        CheckFailed
+            If it did not.
+        """
+        if self.placed is not None:
+            self.placed.fetch()
+        _check_memory(self.reads, self.before, self.writes)
+        count = self.asked.launch.counters_count
+        return Said(
+            remarks=tuple(self._said().splitlines()),
+            counters=tuple(_counted(self.counters[i]) for i in range(count)),
+        )
+
+    def _said(self) -> str:
+        return str(self.text.value.decode(errors="replace"))
 
 
-def call(
+def prepare(
     library: ctypes.CDLL | OnDevice,
     function: str,
     asked: ctypes.Structure,
@@ -165,8 +164,9 @@ def call(
     writes: Sequence[Guarded],
     knobs: Knobs,
     kernels: int = 1,
-) -> Said:
-    """Call a function of abi.h, with its workspace; see that it kept to its memory.
+    after: Call | None = None,
+) -> Call:
+    """A function of abi.h with its workspace, on the device where the library is one's.
 
     Parameters
     ----------
@@ -177,11 +177,8 @@ def call(
     reads, writes : the arrays that `asked` points to
     kernels : int
         That it launches at most.
-
-    Raises
-    ------
-    ValueError, Declined, CheckFailed
-        As `flash_forward`.
+    after : Call, or None
+        Writes some of `reads` before this one is launched.
     """
     text = ctypes.create_string_buffer(TEXT_BYTES)
     counters = (structs.Counters * (len(CORES) * knobs.cores * kernels))()
@@ -199,19 +196,44 @@ def call(
     needed = max(needed, 0)  # an error is told by the call itself
     workspace = guarded("workspace", (needed,), np.uint8)
     launch.workspace, launch.workspace_bytes = address(workspace.array), needed
-    before = fingerprints(reads)
+    written = [] if after is None else [id(one.array) for one in after.writes]
+    before = fingerprints({name: x for name, x in reads.items() if id(x) not in written})
+    placed = None
     if isinstance(library, OnDevice):
-        code = library.run(function, asked, reads=reads, writes=[*writes, workspace])
-    else:
-        code = getattr(library, function)(ctypes.byref(asked))
-    said = text.value.decode(errors="replace")
-    if code != OK:
-        raise _error(code, said)
-    _check_memory(reads, before, [*writes, workspace])
-    return Said(
-        remarks=tuple(said.splitlines()),
-        counters=tuple(_counted(counters[i]) for i in range(launch.counters_count)),
+        earlier = None if after is None else after.placed
+        placed = library.place(asked, reads=reads, writes=[*writes, workspace], after=earlier)
+    return Call(
+        library=library,
+        function=function,
+        asked=asked,
+        reads=reads,
+        writes=[*writes, workspace],
+        before=before,
+        text=text,
+        counters=counters,
+        placed=placed,
     )
+
+
+def call(
+    library: ctypes.CDLL | OnDevice,
+    function: str,
+    asked: ctypes.Structure,
+    *,
+    reads: Mapping[str, Array | None],
+    writes: Sequence[Guarded],
+    knobs: Knobs,
+) -> Said:
+    """Prepare a function of abi.h, call it once, and see that it kept to its memory.
+
+    Raises
+    ------
+    ValueError, Declined, CheckFailed
+        If an argument cannot be; the library does not do this; or it may not do what it does.
+    """
+    once = prepare(library, function, asked, reads=reads, writes=writes, knobs=knobs)
+    once.launch()
+    return once.finish()
 
 
 def _error(code: int, said: str) -> Exception:
@@ -225,7 +247,7 @@ def _check_memory(
     for one in writes:
         if damage := one.damage():
             raise CheckFailed(damage)
-    for name, fingerprint in fingerprints(reads).items():
+    for name, fingerprint in fingerprints({name: reads[name] for name in before}).items():
         if fingerprint != before[name]:
             raise CheckFailed(f"{name}: an input was written")
 

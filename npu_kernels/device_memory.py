@@ -37,6 +37,10 @@ class Memory(Protocol):
         """The stream that launches go to."""
         ...
 
+    def synchronize(self) -> None:
+        """Return when the device has done all that was launched."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class OnDevice:
@@ -54,34 +58,56 @@ class OnDevice:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.library, name)
 
-    def run(
+    def place(
         self,
-        function: str,
         asked: ctypes.Structure,
         *,
         reads: Mapping[str, Array | None],
         writes: Sequence[Guarded],
-    ) -> int:
-        """Call a function of abi.h; `asked` points to the device afterwards. Its return value.
+        after: Placed | None = None,
+    ) -> Placed:
+        """Upload what a call of abi.h needs; `asked` points to the device afterwards.
 
         The guards of `writes` travel, too: who looks at them sees what was written on the device.
+        What an earlier call placed is where it is: nothing of `after` is uploaded again.
         """
-        places: dict[int, int] = {}
-        blocks = []
+        places = {} if after is None else dict(after.places)
+        blocks = [] if after is None else [after]
         given = [array for array in reads.values() if array is not None]
         for array in sorted(given, key=used_bytes):  # of two that begin together, the longer
-            blocks.append(self.memory.upload(_bytes(array), is_written=False))
-            places[array.ctypes.data] = self.memory.address(blocks[-1])
+            if after is None or array.ctypes.data not in after.places:
+                blocks.append(self.memory.upload(_bytes(array), is_written=False))
+                places[array.ctypes.data] = self.memory.address(blocks[-1])
         written = [self.memory.upload(one.whole, is_written=True) for one in writes]
         for one, block in zip(writes, written, strict=True):
             offset = one.array.ctypes.data - one.whole.ctypes.data
             places[one.array.ctypes.data] = self.memory.address(block) + offset
         _move(asked, places)
         asked.launch.stream = self.memory.stream()
-        code = getattr(self.library, function)(ctypes.byref(asked))
-        for one, block in zip(writes, written, strict=True):
+        return Placed(self.memory, places, tuple(blocks), tuple(zip(writes, written, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """What a call has on the device; it lives as long as this does.
+
+    Attributes
+    ----------
+    memory : Memory
+    places : addresses on the device by those on the host
+    reads : blocks, and what earlier calls placed
+    writes : arrays of the host, each with its block
+    """
+
+    memory: Memory
+    places: Mapping[int, int]
+    reads: tuple[Any, ...]
+    writes: tuple[tuple[Guarded, Any], ...]
+
+    def fetch(self) -> None:
+        """Bring what was written to the host, guards included; waits for the stream."""
+        for one, block in self.writes:
             one.whole[:] = self.memory.download(block)
-        return int(code)
 
 
 def _bytes(array: Array) -> Array:
@@ -131,3 +157,7 @@ class TorchMemory:
     def stream(self) -> int:
         """torch_npu's current stream; asking for it empties torch_npu's own queue."""
         return int(torch_with_npu().npu.current_stream().npu_stream)
+
+    def synchronize(self) -> None:
+        """Wait for all streams of the device."""
+        torch_with_npu().npu.synchronize()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from npu_kernels import structs
-from npu_kernels.binding import CoreCounters, call
+from npu_kernels.binding import Call, CoreCounters, prepare
 from npu_kernels.device_memory import OnDevice
 from npu_kernels.guard import Guarded, guarded
 from npu_kernels.knobs import Knobs
@@ -38,6 +38,70 @@ class Gradients:
     dsink: Array | None
     remarks: tuple[str, ...]
     counters: tuple[CoreCounters, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Backward:
+    """The backward of one question, ready to be launched.
+
+    Attributes
+    ----------
+    call : Call
+    """
+
+    call: Call
+
+    def answer(self) -> Gradients:
+        """What the last launch gave.
+
+        Raises
+        ------
+        binding.CheckFailed
+            If a kernel wrote where it may not.
+        """
+        said = self.call.finish()
+        arrays: dict[str, Any] = {"dbias": None, "dsink": None}
+        arrays |= {one.name: one.array for one in self.call.writes[:-1]}
+        return Gradients(**arrays, remarks=said.remarks, counters=said.counters)
+
+
+def prepare_backward(
+    library: ctypes.CDLL | OnDevice,
+    question: Question,
+    *,
+    out: Array,
+    dout: Array,
+    lse: Array,
+    dlse: Array | None = None,
+    knobs: Knobs,
+    after: Call | None = None,
+) -> Backward:
+    """Results and workspace of the backward's kernels; the arrays must outlive it.
+
+    Parameters
+    ----------
+    out, dout, lse, dlse : as in `flash_backward`; out and lse may be what `after` will write
+    """
+    written = {
+        "dq": guarded("dq", question.q.shape, np.uint16),
+        "dk": guarded("dk", question.k.shape, np.uint16),
+        "dv": guarded("dv", question.v.shape, np.uint16),
+    }
+    if question.bias is not None:
+        written["dbias"] = guarded("dbias", question.bias.shape, np.float32)
+    if question.sink is not None:
+        written["dsink"] = guarded("dsink", question.sink.shape, np.float32)
+    ready = prepare(
+        library,
+        "npu_flash_backward",
+        _struct(question, written, out=out, dout=dout, lse=lse, dlse=dlse),
+        reads={**question.arrays(), "out": out, "dout": dout, "lse": lse, "dlse": dlse},
+        writes=list(written.values()),
+        knobs=knobs,
+        kernels=KERNELS,
+        after=after,
+    )
+    return Backward(call=ready)
 
 
 def flash_backward(
@@ -70,27 +134,9 @@ def flash_backward(
         If the emulator refuses what a kernel does, or it wrote where it may not.
     """
     _check(question, out=out, dout=dout, lse=lse, dlse=dlse)
-    written = {
-        "dq": guarded("dq", question.q.shape, np.uint16),
-        "dk": guarded("dk", question.k.shape, np.uint16),
-        "dv": guarded("dv", question.v.shape, np.uint16),
-    }
-    if question.bias is not None:
-        written["dbias"] = guarded("dbias", question.bias.shape, np.float32)
-    if question.sink is not None:
-        written["dsink"] = guarded("dsink", question.sink.shape, np.float32)
-    said = call(
-        library,
-        "npu_flash_backward",
-        _struct(question, written, out=out, dout=dout, lse=lse, dlse=dlse),
-        reads={**question.arrays(), "out": out, "dout": dout, "lse": lse, "dlse": dlse},
-        writes=list(written.values()),
-        knobs=knobs,
-        kernels=KERNELS,
-    )
-    arrays: dict[str, Any] = {"dbias": None, "dsink": None}
-    arrays |= {name: one.array for name, one in written.items()}
-    return Gradients(**arrays, remarks=said.remarks, counters=said.counters)
+    ready = prepare_backward(library, question, out=out, dout=dout, lse=lse, dlse=dlse, knobs=knobs)
+    ready.call.launch()
+    return ready.answer()
 
 
 def _struct(

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from npu_kernels import binding, gradients
+from npu_kernels import gradients
 from npu_kernels.ascend_c import AscendKernel, kernel
 from npu_kernels.dropout import keep_bits
+from npu_kernels.forward import flash_forward
 from npu_kernels.question import Question
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, Array
@@ -44,7 +45,7 @@ class Asked:
 def forward(asked: Asked) -> tuple[Tensor, Tensor]:
     """Out and lse."""
     on = _kernel(asked.q)
-    launch = binding.flash_forward(on.library, _question(on, asked), knobs=on.knobs)
+    launch = flash_forward(on.library, _question(on, asked), knobs=on.knobs)
     return _tensor(launch.out, asked.q), torch.from_numpy(launch.lse).to(asked.q.device)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conformance.patterns import LAYOUTS
-from npu_kernels import binding, build, tile_bits
+from npu_kernels import binding, build, forward, tile_bits
 from npu_kernels.bits import encode
 from npu_kernels.knobs import Knobs
 from npu_kernels.question import Question
@@ -145,15 +145,15 @@ def ask(stub, *, knobs: Knobs | None = None, **changes):
     shapes = {"q": (2, 3, 4, 4), "k": (2, 5, 2, 4), "v": (2, 5, 2, 4)}
     tensors = {name: encode(numbers(*shape), FP16) for name, shape in shapes.items()}
     question = Question(**{**tensors, "format": FP16, "scale": 0.25, **changes})
-    return binding.flash_forward(binding.load(stub()), question, knobs=knobs or Knobs())
+    return forward.flash_forward(binding.load(stub()), question, knobs=knobs or Knobs())
 
 
-def said(launch: binding.Launch) -> dict[str, list[float]]:
+def said(launch: forward.Launch) -> dict[str, list[float]]:
     words = [remark.split("=") for remark in launch.remarks]
     return {name: [float(v) for key, v in words if key == name] for name, _ in words}
 
 
-def heard(launch: binding.Launch, *names: str) -> list[float]:
+def heard(launch: forward.Launch, *names: str) -> list[float]:
     return [value for name in names for value in said(launch)[name]]
 
 

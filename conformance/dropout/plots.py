@@ -46,8 +46,8 @@ def _draw(
     with drawn(*INCHES) as (figure, svg):
         axes = figure.add_subplot()
         draw(axes, findings)
-        about = f"{findings.bits:,} bits, p = {findings.totals.p:g}"
-        axes.set_title(f"{name}: {axes.get_title(loc="left")}, {about}")
+        what, p = axes.get_title(loc="left"), findings.totals.p
+        axes.set_title(f"{name}: {what}, {findings.bits:,} bits, p = {p:g}")
     path.write_text(svg[0], encoding="utf-8")
     return path
 

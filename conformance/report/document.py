@@ -16,10 +16,13 @@ import numpy as np
 from conformance.record import Record, words
 from conformance.report.distributions import distributions, without_details, worst_maps
 from conformance.run import Run
+from reference.features import FEATURES
 
 NAME = "report.json"
 SCHEMA_VERSION = 1
 OUTCOMES = ("passed", "declined", "failed")
+ROWS = (*FEATURES, "laws", "benchmarks", "all")
+"""Of the table kernel x feature."""
 
 
 def document(
@@ -90,14 +93,16 @@ def of_kernel(records: Iterable[Record], kernel: str) -> list[Record]:
 
 
 def is_about(record: Record, feature: str) -> bool:
-    """Whether a test counts for a feature, for "laws" or for "all".
+    """Whether a test counts for a row of ROWS.
 
     A declined test counts for the features that it was declined for.
     """
     if feature == "all":
         return True
+    if feature == "benchmarks":
+        return bool(record["test"] == "test_workload")
     if feature == "laws":
-        return not record["features"]
+        return not record["features"] and record["test"] != "test_workload"
     if record["outcome"] == "declined":
         return feature in words(record["declined"])
     return feature in record["features"]

@@ -14,9 +14,8 @@ from conformance.compare import SIGMAS
 from conformance.record import Record
 from conformance.report import figures
 from conformance.report.distributions import budget
-from conformance.report.document import is_about, of_kernel, totals, worst
+from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
 from conformance.standards import STANDARDS
-from reference.features import FEATURES
 from reference.result import Result
 
 Document = dict[str, Any]
@@ -83,7 +82,7 @@ def _kernel(kernel: Record, tests: Sequence[Record]) -> Record:
 def _features(document: Document) -> list[Record]:
     """Rows of the table kernel x feature."""
     rows = []
-    for feature in (*FEATURES, "laws", "all"):
+    for feature in ROWS:
         about = [one for one in document["tests"] if is_about(one, feature)]
         if about:
             mine = [of_kernel(about, kernel["name"]) for kernel in document["kernels"]]

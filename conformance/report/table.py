@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance.record import Record, words
-from conformance.report.document import is_about, of_kernel, totals, worst
+from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
 from conformance.run import Run
-from reference.features import FEATURES
 
 CELL = 22  # columns that one kernel takes at least
 
@@ -46,12 +45,12 @@ def _grid(names: Sequence[str], records: Sequence[Record], width: int) -> str:
     grid.add_column("feature", no_wrap=True)
     for name in names:
         grid.add_column(name, justify="right", overflow="fold")
-    for feature in (*FEATURES, "laws", "all"):
+    for feature in ROWS:
         about = [
             [one for one in of_kernel(records, name) if is_about(one, feature)] for name in names
         ]
         if any(about):
-            grid.add_row(feature, *map(_cell, about), end_section=feature == "laws")
+            grid.add_row(feature, *map(_cell, about), end_section=feature == ROWS[-2])
     text = io.StringIO()
     Console(file=text, width=max(width, 40), color_system=None).print(grid)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())

@@ -1,0 +1,121 @@
+"""How a workload is timed: prepared, launched, judged; then launched again under the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from conformance import matmul
+from conformance.compare import Verdict, judge
+from conformance.counting import bytes_moved, flops
+from conformance.explain import explain
+from conformance.kernel import Subject
+from conformance.launch import Called, Launch, launch_of, run
+from conformance.machine import libraries, processor
+from conformance.oracle import Question
+from conformance.peak_memory import peak_memory
+from conformance.record import Record
+from conformance.transform import take, take_result
+from conformance.workloads import FORMAT, Workload
+from reference.formats import FORMATS
+from reference.problem import Problem
+
+JUDGED = 2**31
+"""Multiplications of q k that are judged: one key head always, more while they are no more."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Verified:
+    """A launch whose result was judged.
+
+    Attributes
+    ----------
+    kernel : Subject
+    problem : Problem
+    launch : Launch
+    judged : str
+        How much of the result.
+    verdict : Verdict
+    text : str
+        The verdict in words.
+    """
+
+    kernel: Subject
+    problem: Problem
+    launch: Launch
+    judged: str
+    verdict: Verdict
+    text: str
+
+
+def verified(kernel: Subject, workload: Workload, *, seed: int) -> Verified:
+    """Launch the workload once and judge what it gave; whatever the kernel raises comes through."""
+    problem = workload.case.problem(FORMATS[FORMAT], seed=seed)
+    launch = launch_of(kernel, problem)
+    run(launch)
+    heads = judged_heads(problem)
+    part = take(problem, "heads", heads)
+    got = take_result(launch.result(), "heads", heads, group=problem.group)
+    contract = kernel.contract(problem)
+    question = Question(problem=part)
+    verdict = judge(
+        got, question.answer, question.allowed(contract), problem=part, contract=contract
+    )
+    return Verified(
+        kernel=kernel,
+        problem=problem,
+        launch=launch,
+        judged=f"{len(heads)} of {problem.heads_k} key heads",
+        verdict=verdict,
+        text=explain(verdict, part),
+    )
+
+
+def judged_heads(problem: Problem) -> list[int]:
+    """Key heads that are judged: evenly spread, the last among them."""
+    of_head = problem.group * int(np.dot(problem.seqlens_q, problem.seqlens_k)) * problem.head_dim
+    count = min(problem.heads_k, max(1, JUDGED // of_head))
+    return [(i + 1) * problem.heads_k // count - 1 for i in range(count)]
+
+
+def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> Record:
+    """Time launches with pytest-benchmark, and gather what report_schema.json calls "benchmark"."""
+    kernel, problem, launch = ready.kernel, ready.problem, ready.launch
+    benchmark(partial(run, launch))
+    stats = benchmark.stats.stats
+    done, against = flops(problem), matmul.gflops(problem, kernel.device)
+    gflops = done / stats.median / 1e9
+    modelled: Callable[[], Record] | None = getattr(launch, "modelled", None)
+    return {
+        "workload": workload.id,
+        "pass": workload.pass_,
+        "causal": workload.causal,
+        "seconds_median": stats.median,
+        "seconds_min": stats.min,
+        "seconds_iqr": stats.iqr,
+        "flops": done,
+        "bytes": bytes_moved(problem),
+        "gflops": gflops,
+        "matmul_gflops": against,
+        "matmul_fraction": None if against is None else gflops / against,
+        "peak_memory_bytes": peak_memory(kernel, workload, launch, seed=seed),
+        "tokens_per_second": _tokens_per_second(workload, stats.median),
+        "budget": max(float(score.budget) for score in ready.verdict.scores),
+        "judged": ready.judged,
+        "device": kernel.device,
+        "processor": processor(),
+        "libraries": libraries(),
+        "prepared": not isinstance(launch, Called),
+        "scaled_down": workload.scaled_down,
+        "modelled": None if modelled is None else modelled(),
+    }
+
+
+def _tokens_per_second(workload: Workload, seconds: float) -> float:
+    """Of the real workload, if its time is to that of the timed one as their products are."""
+    real = workload.real or workload
+    return real.tokens / (seconds * workload.scaled_down)

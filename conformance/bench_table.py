@@ -1,0 +1,122 @@
+"""The table at the end of a benchmark run: step time, tokens/s, memory, speed-up over eager."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from conformance.record import Record
+
+BASELINE = "eager"
+CHIP = "910B2"
+MIB = 2**20
+COLUMNS = ("step ms", "tokens/s", "memory MiB", "speed-up", "GFLOP/s", "of matmul", "budget")
+
+
+def table(records: Sequence[Record], *, width: int) -> str:
+    """Step time, tokens/s, memory and speed-up over eager of each kernel, by workload and pass."""
+    grid = Table(box=box.SIMPLE_HEAD, title=_title(records), title_justify="left")
+    grid.add_column("kernel", overflow="fold")
+    for name in COLUMNS:
+        grid.add_column(name, justify="right")
+    for case in dict.fromkeys(record["case"] for record in records):
+        rows = [record for record in records if record["case"] == case]
+        grid.add_row(case)
+        for record in rows:
+            grid.add_row(f"  {escape(record['kernel'])}", *_cells(record, rows))
+    return "\n".join([_text(grid, width), *_notes(records), *_modelled(records, width)])
+
+
+def _title(records: Sequence[Record]) -> str:
+    known = [record["benchmark"] for record in records if "benchmark" in record]
+    machines = dict.fromkeys(f"{one['processor']}" for one in known)
+    return f"verified, then timed: {'; '.join(machines)}" if known else "nothing was timed"
+
+
+def _cells(record: Record, beside: Sequence[Record]) -> list[str]:
+    facts = record.get("benchmark")
+    if facts is None:
+        return [record["outcome"], *[""] * (len(COLUMNS) - 1)]
+    fraction, memory = facts["matmul_fraction"], facts["peak_memory_bytes"]
+    return [
+        f"{1e3 * facts['seconds_median']:.4g}{_scale(facts)}",
+        f"{facts['tokens_per_second']:.3g}",
+        "-" if memory is None else f"{memory / MIB:.1f}",
+        _speed_up(facts, beside),
+        f"{facts['gflops']:.3g}",
+        "-" if fraction is None else f"{fraction:.0%}",
+        f"{facts['budget']:.2g}",
+    ]
+
+
+def _scale(facts: Record) -> str:
+    return "" if facts["scaled_down"] == 1 else f" /{facts['scaled_down']:.3g}"
+
+
+def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
+    """Over eager where it was timed on the same device and problem."""
+    for record in beside:
+        other = record.get("benchmark")
+        if other is None or not record["kernel"].startswith(BASELINE):
+            continue
+        if (other["device"], other["flops"]) == (facts["device"], facts["flops"]):
+            return f"{other['seconds_median'] / facts['seconds_median']:.2f}"
+    return "-"
+
+
+def _notes(records: Sequence[Record]) -> list[str]:
+    lines = [
+        "step ms: median; /N: sized down to an N-th of the work; tokens/s: of the whole workload",
+        "of matmul: FLOP/s of a product q k^T of the same size; budget: worst error / allowed",
+    ]
+    if any(record.get("benchmark", {}).get("device") == "emulator" for record in records):
+        lines.append("emulator: what emulating took; it says nothing about a device")
+    return lines
+
+
+def _modelled(records: Sequence[Record], width: int) -> list[str]:
+    """A second table: what the model says of each chip."""
+    known = [record for record in records if record.get("benchmark", {}).get("modelled")]
+    if not known:
+        return []
+    chips = list(known[0]["benchmark"]["modelled"])
+    title = f"model, not measurement: ms of {known[0]['kernel']} as sized down (and whole)"
+    grid = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left")
+    grid.add_column("workload", no_wrap=True)
+    for chip in chips:
+        grid.add_column(chip, justify="right")
+    grid.add_column(f"{CHIP} bound by", justify="right")
+    grid.add_column(f"{CHIP} tokens/s", justify="right")
+    for record in known:
+        facts = record["benchmark"]
+        times = facts["modelled"]
+        cells = [_both(times[chip]["seconds"], whole(facts, chip)) for chip in chips]
+        tokens = facts["tokens_per_second"] * facts["seconds_median"] * facts["scaled_down"]
+        grid.add_row(
+            record["case"], *cells, times[CHIP]["bound_by"], f"{tokens / whole(facts, CHIP):.3g}"
+        )
+    return [_text(grid, width)]
+
+
+def _both(seconds: float, of_whole: float) -> str:
+    return f"{1e3 * seconds:.3g} ({1e3 * of_whole:.3g})"
+
+
+def whole(facts: Record, chip: str) -> float:
+    """Modelled seconds of the real workload: its heads and sequences keep every core busy."""
+    times = facts["modelled"][chip]
+    busy = times["seconds"] - times["launch_seconds"]
+    if facts["scaled_down"] == 1:
+        return float(times["seconds"])
+    return float(times["launch_seconds"] + busy * times["balance"] * facts["scaled_down"])
+
+
+def _text(grid: Table, width: int) -> str:
+    text = io.StringIO()
+    Console(file=text, width=max(width, 60), color_system=None).print(grid)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())

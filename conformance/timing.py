@@ -1,0 +1,49 @@
+"""--benchmark-only: whether the workloads are asked for, and whether they can be timed.
+
+It is loaded with the plugin, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+
+def add_options(group: pytest.OptionGroup, plugins: pytest.PytestPluginManager) -> None:
+    """Options beside pytest-benchmark's own, which are those that people know."""
+    group.addoption(
+        "--benchmark-shrink",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --benchmark-only on a CPU or an emulator: workloads N times smaller (1)",
+    )
+    if not _can_time(plugins):
+        group.addoption("--benchmark-only", action="store_true", help="needs pytest-benchmark")
+
+
+def is_asked(config: pytest.Config) -> bool:
+    """Whether the workloads are asked for, and not the cases."""
+    return bool(config.getoption("benchmark_only", False))
+
+
+def _can_time(plugins: pytest.PytestPluginManager) -> bool:
+    return find_spec("pytest_benchmark") is not None and not plugins.is_blocked("benchmark")
+
+
+def fault(config: pytest.Config) -> str:
+    """Why --benchmark-only cannot be in one line; empty if it can."""
+    option = config.option
+    if not _can_time(config.pluginmanager):
+        return (
+            "ERROR: --benchmark-only: pip install pytest-benchmark, and leave out -p no:benchmark"
+        )
+    if getattr(option, "numprocesses", None) or getattr(option, "dist", "no") != "no":
+        return "ERROR: --benchmark-only: workers of pytest-xdist slow each other: leave out -n"
+    if option.isolate or option.problem:
+        left_out = "--isolate" if option.isolate else "--problem"
+        return f"ERROR: --benchmark-only times workloads in this process: leave out {left_out}"
+    if option.benchmark_shrink < 1:
+        return f"ERROR: --benchmark-shrink {option.benchmark_shrink}: give at least 1"
+    return ""

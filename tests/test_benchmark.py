@@ -1,0 +1,114 @@
+"""--benchmark-only as its users run it: who gets a number, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import jsonschema
+import pytest
+from test_plugin import PACKAGE, SUBJECTS, pytest_in
+
+KERNELS = f"""
+import sys
+sys.path.append({str(SUBJECTS.parent)!r})
+from subjects import forgotten_rescale, right
+from reference.problem import Unsupported
+
+class Ready:
+    def __init__(self, problem): self.answer, self.launched = right(problem), 0
+    def launch(self): self.launched += 1
+    def synchronize(self): assert self.launched
+    def result(self): return self.answer
+    def device_bytes(self): return 12345
+
+def prepared(problem): raise AssertionError("it was called, and not prepared")
+prepared.prepare = Ready
+
+def wrong(problem): return forgotten_rescale(problem)
+
+def declines(problem): raise Unsupported("bf16")
+"""
+ONE = ["--pyargs", "conformance.test_benchmark", "-k", "llama-13b-512-causal-forward and not back"]
+SMALL = ["--benchmark-only", "--benchmark-shrink", "1024", "--benchmark-max-time", "0.01"]
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory):
+    """A run of four kernels on one small workload: its output, its JSON and its report."""
+    folder = tmp_path_factory.mktemp("timed")
+    (folder / "mine.py").write_text(KERNELS)
+    names = ["prepared", "wrong", "declines", "right"]
+    kernels = [word for name in names for word in ("--kernel", f"mine.py:{name}")]
+    files = ["--benchmark-json", "times.json", "--report", "report"]
+    run = pytest_in(folder, *ONE, *SMALL, *kernels, *files, "-rs", "-W", "error")
+    times = json.loads((folder / "times.json").read_text())["benchmarks"]
+    report = json.loads((folder / "report" / "report.json").read_text())
+    return run.stdout, times, report
+
+
+def test_only_a_right_kernel_gets_a_number(timed):
+    out, times, report = timed
+    assert [one["name"].split("-")[0] for one in times] == [
+        "test_workload[prepared",
+        "test_workload[right",
+    ]
+    assert "wrong, so it is not timed" in out and "declined: bf16" in out
+    outcomes = {one["kernel"]: one["outcome"] for one in report["tests"]}
+    assert outcomes == {
+        "prepared": "passed",
+        "wrong": "failed",
+        "declines": "declined",
+        "right": "passed",
+    }
+
+
+def test_json_and_report_have_the_same_facts(timed):
+    _, times, report = timed
+    jsonschema.validate(report, json.loads((PACKAGE / "report_schema.json").read_text()))
+    told = [one["benchmark"] for one in report["tests"] if "benchmark" in one]
+    assert told == [one["extra_info"] for one in times]
+    facts = told[0]
+    assert facts["gflops"] == pytest.approx(facts["flops"] / facts["seconds_median"] / 1e9)
+    assert facts["seconds_min"] <= facts["seconds_median"] and facts["scaled_down"] > 1
+
+
+def test_a_kernel_that_prepares_is_not_called(timed):
+    told = {one["kernel"]: one.get("benchmark") for one in timed[2]["tests"]}
+    assert told["prepared"]["prepared"] and not told["right"]["prepared"]
+    assert told["prepared"]["peak_memory_bytes"] == 12345
+
+
+@pytest.mark.parametrize(
+    ("kernel", "cells"),
+    [
+        ("prepared", r"[\d.]+ /[\d.e+]+ +[\d.e+]+ +0\.0 +- "),
+        ("right", r"[\d.]+ /[\d.e+]+ +[\d.e+]+ +[\d.]+ +- "),
+        ("wrong", "failed$"),
+        ("declines", "declined$"),
+    ],
+)
+def test_the_table_has_a_row_for_every_kernel(timed, kernel, cells):
+    assert re.search(rf"^ +{kernel} +{cells}", timed[0], flags=re.M), timed[0]
+
+
+def test_an_ordinary_run_times_nothing_and_says_nothing(tmp_path):
+    asked = ["--pyargs", "conformance.test_benchmark", "--kernel", f"{SUBJECTS}:right"]
+    run = pytest_in(tmp_path, *asked)
+    assert "no tests" in run.stdout or "deselected" in run.stdout
+    assert "test_workload" not in run.stdout and "benchmark: " not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["-n", "2"], "leave out -n"),
+        (["-p", "no:benchmark"], "pip install pytest-benchmark"),
+        (["--isolate"], "leave out --isolate"),
+        (["--benchmark-shrink", "0"], "give at least 1"),
+    ],
+)
+def test_what_cannot_be_timed_is_said_in_one_line(tmp_path, words, hint):
+    run = pytest_in(tmp_path, *ONE, "--benchmark-only", "--kernel", f"{SUBJECTS}:right", *words)
+    assert run.returncode == 2
+    assert len(run.stderr.strip().splitlines()) == 1 and hint in run.stderr
