@@ -31,8 +31,8 @@ SUPPORTS = tuple(word for word in FEATURES if word not in DECLINES)
 MOST_HEAD_DIM = 256
 BLOCK_K = 128  # keys of one tile
 MODULES = (
-    *("ascend_c", "asked", "question", "structs", "binding"),
-    *("bits", "tile_bits", "dropout", "gradients"),
+    *("ascend_c", "ascend_launch", "asked", "question", "structs", "binding"),
+    *("bits", "tile_bits", "dropout", "forward", "gradients"),
 )
 """From a Problem to what the library is asked, and back: their code decides the answer, too."""
 

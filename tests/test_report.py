@@ -89,7 +89,7 @@ SAID = {
     "what is suspicious": "largest error is 9 sigma (limit 8)",
     "a standard": "Ecosystem standard, version A (MERE / MARE)",
     "where it differs from the bound": "5 rejected, within the bound",
-    "a benchmark": "llama-13b-512 forward mine[here] cpu 8 0.012 s",
+    "a benchmark": "llama-13b-512 forward, causal mine[here] cpu 8 0.012 s",
     "that a model is none": "Model, not measurement",
     "the dropout picture": "drops",
     "the environment": "x86_64",
