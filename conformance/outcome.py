@@ -95,6 +95,8 @@ def command(item: pytest.Item, kernel: Subject) -> str:
         words += ["--forward"]
     for path in option.problem:
         words += ["--problem", path]
+    if "benchmark" in getattr(item, "fixturenames", ()):
+        words += ["--benchmark-only", "--benchmark-shrink", str(option.benchmark_shrink)]
     if option.isolate:
         words += ["--isolate", "--case-timeout", f"{option.case_timeout:g}"]
         words += ["--case-memory", f"{option.case_memory:g}"]

@@ -117,10 +117,9 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
     lines = yield
     if RUN not in config.stash:
         return lines
-    told = [
-        line for line in lines if timing.is_asked(config) or not str(line).startswith("benchmark: ")
-    ]
-    return [*told, config.stash[RUN].header()]
+    if not timing.is_asked(config):
+        lines = [line for line in lines if not str(line).startswith("benchmark: ")]
+    return [*lines, config.stash[RUN].header()]
 
 
 def run_of(config: pytest.Config) -> Run:

@@ -53,6 +53,7 @@ def test_only_a_right_kernel_gets_a_number(timed):
         "test_workload[prepared",
         "test_workload[right",
     ]
+    assert "--benchmark-only --benchmark-shrink 1024" in out  # the failure's own command
     assert "wrong, so it is not timed" in out and "declined: bf16" in out
     outcomes = {one["kernel"]: one["outcome"] for one in report["tests"]}
     assert outcomes == {
