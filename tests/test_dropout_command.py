@@ -67,9 +67,14 @@ def test_a_run_says_what_it_found(
         (["--generator", "philox", "--bits", "inf"], "--bits is inf: give a number of decisions"),
         (["--generator", "philox", "--shape", "2,4"], "--shape is '2,4': give B,H,Q,K, such as"),
         (["--generator", "philox", "--shape", "0,1,2,3"], "--shape is '0,1,2,3': give B,H,Q,K"),
-        (["--generator", "philox", "--seed", "-1"], "--seed has to be at least 0"),
-        (["--power", "--runs", "0"], "--runs at least 1"),
+        (
+            ["--generator", "philox", "--seed", "-1"],
+            "--seed is -1: give an unsigned 64-bit",
+        ),
+        (["--power", "--runs", "0"], "--runs is 0: give at least 1"),
         (["--kernel", "no_such.py:kernel"], "no_such.py"),
+        (["--kernel", "a.py:b", "--calibrate"], "--calibrate is for a --generator: leave"),
+        (["--generator", "philox", "--plots", "/dev/null"], "--plots /dev/null: File exists"),
         (["--kernel", "a.py:b", "--declared", "philox"], "--declared is for --generator"),
     ],
 )

@@ -77,6 +77,8 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what no run can be made of."""
     if not (options.generator or options.kernel or options.calibrate or options.power):
         raise UsageError("nothing to judge: give --generator, --kernel, --calibrate or --power")
+    if options.calibrate and (options.kernel or options.power):
+        raise UsageError("--calibrate is for a --generator: leave --kernel and --power out")
     if options.kernel and options.declared:
         raise UsageError("--declared is for --generator: the suite compares a kernel's, bit by bit")
     if not 0 <= options.p < 1:
@@ -85,8 +87,10 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(f"--alpha is {options.alpha:g}: give a chance between 0 and 1")
     if not 1 <= options.bits < math.inf:
         raise UsageError(f"--bits is {options.bits:g}: give a number of decisions, such as 1e7")
-    if options.seed < 0 or (options.runs is not None and options.runs < 1):
-        raise UsageError("--seed has to be at least 0, and --runs at least 1")
+    if not 0 <= options.seed < 2**64:
+        raise UsageError(f"--seed is {options.seed}: give an unsigned 64-bit integer")
+    if options.runs is not None and options.runs < 1:
+        raise UsageError(f"--runs is {options.runs}: give at least 1")
     if (fewest := fewest_bits(options.p, options.alpha)) > options.bits:
         raise UsageError(
             f"--bits {options.bits:g} are too few for p = {options.p:g} and alpha = "
@@ -94,6 +98,10 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.plots:
         plots.require()
+        try:
+            options.plots.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--plots {options.plots}: {error.strerror}") from error
 
 
 def _generator(name: str) -> Generator:
@@ -136,7 +144,8 @@ def _judge(options: argparse.Namespace) -> int:
         for path in plots.write(findings, options.plots, name=options.generator or options.kernel):
             print(path)
     if options.declared:
-        print(differences[0] if differences else f"every decision is {options.declared}'s")
+        same = f"every decision is {options.declared}'s"
+        print(f"compared with {options.declared}: {differences[0] if differences else same}")
     return int(bool(not findings.passes or differences))
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import stats
 
 from conformance.dropout.battery import battery
 from conformance.dropout.compare import difference
-from conformance.dropout.faults import CALLS, FAULTS, POWER, Fault, level
+from conformance.dropout.faults import CALLS, FAULTS, POWER, Fault, fewest_bits, level
 from conformance.dropout.generators import GENERATORS, Shape
 
 HEADS = 2
-MOST = 10**6  # bits that masks are compared on, and in a run that no number of bits helps
+OTHERWISE = 10**6  # bits where no number of them helps, and where only the comparison is made
 COUNTS = 10**6  # drawn counts of rare decisions, where runs would take too long
 NAMED = 6  # tests named in a row
 
@@ -28,8 +29,10 @@ class Row:
     fault : Fault
     bits : int or None
         Calculated for power 0.99; None if no statistic can find it.
+    least : int
+        `bits`, or the last of its halves, quarters, ... at which the power was still 0.99.
     found, runs : int
-        Runs with `bits` decisions that were rejected, of how many; of drawn counts where a run
+        Runs with `least` decisions that were rejected, of how many; of drawn counts where a run
         would be too long.
     by : tuple of str
         Tests that found it in one run.
@@ -39,6 +42,7 @@ class Row:
 
     fault: Fault
     bits: int | None
+    least: int
     found: int
     runs: int
     by: tuple[str, ...]
@@ -49,7 +53,8 @@ class Row:
         bits = "none" if self.bits is None else f"{self.bits:,}"
         named = ", ".join(self.by[:NAMED]) + (", ..." if len(self.by) > NAMED else "")
         by = named or f"no statistic; {self.compared or 'its masks are those declared'}"
-        return f"{self.fault.name:14} {bits:>13} {self.found / self.runs:9.4f} {self.runs:9,}  {by}"
+        numbers = f"{bits:>13} {self.least:13,} {self.found / self.runs:9.4f} {self.runs:9,}"
+        return f"{self.fault.name:14} {numbers}  {by}"
 
 
 def shape_of(bits: int) -> Shape:
@@ -60,22 +65,37 @@ def shape_of(bits: int) -> Shape:
 
 
 def row(fault: Fault, *, p: float, alpha: float, runs: int) -> Row:
-    """Run the battery on one fault at the calculated number of bits, or at a million."""
-    bits = fault.bits(p, alpha)
-    shape = shape_of(min(bits or MOST, MOST))
-    times, found = runs, 0
-    by: tuple[str, ...] = ()
-    if fault.rate is not None and bits is not None:
-        times, found, by = COUNTS, _counts_beyond(p, fault.rate(p), bits, alpha), ("keep rate",)
-    else:
-        for seed in range(runs):
-            calls = fault.generator.calls(CALLS, p=p, shape=shape, seed=seed)
-            findings = battery(calls, alpha=alpha, threads=1)
-            found += not findings.passes
-            by = by or tuple(test.name for test in findings.rejected)
+    """Run the battery on one fault at the calculated number of bits, then at fewer; or at 1e6."""
+    bits, fewest = fault.bits(p, alpha), fewest_bits(p, alpha)
+    otherwise = max(OTHERWISE, fewest)
+    shape = shape_of(otherwise)
     declared = next(GENERATORS["philox"].calls(1, p=p, shape=shape))
-    compared = difference(next(fault.generator.calls(1, p=p, shape=shape)), declared) or ""
-    return Row(fault=fault, bits=bits, found=found, runs=times, by=by, compared=compared)
+    told = difference(next(fault.generator.calls(1, p=p, shape=shape)), declared) or ""
+    made = partial(Row, fault=fault, bits=bits, compared=told)
+    if fault.rate is not None and bits is not None:
+        found = _counts_beyond(p, fault.rate(p), bits, alpha)
+        return made(least=bits, found=found, runs=COUNTS, by=("keep rate",))
+    best = least = bits or otherwise
+    found, by = best_found, best_by = _rejected(fault, least, p=p, alpha=alpha, runs=runs)
+    while found >= POWER * runs and (least := least // 2) >= fewest:
+        found, by = _rejected(fault, least, p=p, alpha=alpha, runs=runs)
+        if found >= POWER * runs:
+            best, best_found, best_by = least, found, by
+    return made(least=best, found=best_found, runs=runs, by=best_by)
+
+
+def _rejected(
+    fault: Fault, bits: int, *, p: float, alpha: float, runs: int
+) -> tuple[int, tuple[str, ...]]:
+    """Of so many runs with so many bits, how many are rejected; the tests that reject the first."""
+    found = 0
+    by: tuple[str, ...] = ()
+    for seed in range(runs):
+        calls = fault.generator.calls(CALLS, p=p, shape=shape_of(bits), seed=seed)
+        findings = battery(calls, alpha=alpha, threads=1)
+        found += not findings.passes
+        by = by or tuple(test.name for test in findings.rejected)
+    return found, by
 
 
 def _counts_beyond(p: float, actual: float, bits: int, alpha: float) -> int:
@@ -93,7 +113,7 @@ def power(
     watch: Callable[[Iterable[Fault]], Iterable[Fault]] = iter,
 ) -> str:
     """The table of all faults; `watch` sees each fault."""
-    head = f"{'fault':14} {'bits':>13} {'power':>9} {'runs':>9}  found by"
+    head = f"{'fault':14} {'calculated':>13} {'measured':>13} {'power':>9} {'runs':>9}  found by"
     lines = [f"p = {p}, alpha = {alpha:g}, bits for power {POWER} in two calls of two heads", head]
     lines += [row(fault, p=p, alpha=alpha, runs=runs).text() for fault in watch(FAULTS)]
     return "\n".join(lines)
