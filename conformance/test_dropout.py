@@ -113,6 +113,8 @@ def test_the_row_sum_knows_nothing_of_dropout(
     kernel: Subject, drops: Drops, shape: Shape, format: str
 ) -> None:
     masks = drops(shape, format)
+    if masks.answers[0].lse is None and masks.answers[0].softmax_sum is None:
+        raise Unsupported("it gives no lse")
     exact.require_row_sum(masks, contract(kernel, masks))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from host_kernel import Host
 
+from conformance.dropout import sources
 from conformance.dropout.__main__ import main
 from conformance.dropout.recover import masks_of_kernel, recover
 from conformance.dropout.shape import Shape
@@ -70,3 +71,12 @@ def test_an_answer_that_tells_of_no_decision_is_refused_in_a_sentence(tmp_path, 
     assert said.startswith("rejected: out tells of no decision at 9")
     assert "its weight times 0.4444" in said
     assert said.count("\n") == 1
+
+
+def test_masks_are_read_off_a_kernel_until_the_time_is_up(monkeypatch):
+    monkeypatch.setitem(sources.SECONDS, "default", 0.0)
+    (masks,) = sources.of_the_kernel(subject(dense.attention), "default")
+    said = sources.remark(masks.keep.size, "default", proved=False)
+    assert said == (
+        "1,048,576 decisions read off its answers; 10,000,000 were asked for, and 0 s were up"
+    )

@@ -97,7 +97,7 @@ def require_scale(recovered: Recovered, contract: Contract) -> None:
 
 
 def require_row_sum(recovered: Recovered, contract: Contract) -> None:
-    """lse, where it is given, is that of the weights before dropout."""
+    """lse, and softmax_max and softmax_sum, are those of the weights before dropout."""
     problem, answer = recovered.problem, recovered.answers[0]
     asked = with_decisions(probe(problem, 0), recovered.keep)
     want = blockwise.attention(asked)
