@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+import scipy.fft
 from scipy import stats
 
 from conformance.dropout import faulty
@@ -62,6 +64,22 @@ def bits_for_period(p: float, alpha: float, *, period: int) -> int:
     return CALLS * period + pairs_for_copy(p, alpha)
 
 
+def bits_for_lattice(p: float, alpha: float) -> int:
+    """Bits in two calls that show the generator of 16 bits, by the lag that shows it first.
+
+    Over its whole period each lag L has a correlation r. Of n pairs around the end of two calls
+    n - 2 L have it, which is a score of r (n - 2 L) / sqrt(n); lags go up to n / 4.
+    """
+    orbit = faulty.lcg16((1, 1, 1, 2**16), p=p, seed=0, call=0).reshape(-1)
+    power = np.abs(scipy.fft.rfft(orbit - orbit.mean())) ** 2
+    correlation = scipy.fft.irfft(power)[1 : 2**14] / (orbit.size * orbit.var())
+    lag = np.arange(1, 2**14)
+    reach = stats.norm.isf(level(alpha) / 2 / 2**14) + stats.norm.isf(1 - POWER)
+    score = reach / np.maximum(np.abs(correlation), 1e-9)
+    bits = ((score + np.sqrt(score**2 + 8 * lag)) / 2) ** 2
+    return math.ceil(float(np.maximum(bits, 4 * lag).min()))
+
+
 def bits_for_overlap(p: float, alpha: float, *, shift: int) -> int:
     """Bits in two calls that show that one begins `shift` elements into the other."""
     return CALLS * (shift + pairs_for_copy(p, alpha, places=LEADING))
@@ -109,7 +127,7 @@ FAULTS = (
     Fault(name="p-bf16", rate=lambda p: readings(p)["bf16"]),
     Fault(name="p-8bit", rate=lambda p: readings(p)["8 bits"]),
     Fault(name="shared-heads", copies=bits_for_heads),
-    Fault(name="lcg16", copies=partial(bits_for_period, period=2**16)),
+    Fault(name="lcg16", copies=bits_for_lattice),
     Fault(name="restart-4096", copies=partial(bits_for_period, period=faulty.PERIOD)),
     Fault(name="overlap", copies=partial(bits_for_overlap, shift=4 * PER_CALL)),
     Fault(name="transposed"),

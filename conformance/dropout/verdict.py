@@ -8,7 +8,7 @@ from conformance.dropout.rates import readings
 from conformance.dropout.scores import Test
 from conformance.dropout.totals import Totals
 
-COPY = 0.5  # correlation from which decisions are called the same
+COPY = 0.7  # correlation from which decisions are called the same
 UNLIKELY = 1e-3  # chance of the observed rate below which a reading of p is not named
 
 WORDS = {
@@ -49,8 +49,9 @@ def _is_copy(test: Test, totals: Totals) -> bool:
 
 def _copied(copies: Mapping[str, Test], totals: Totals) -> str:
     """Which decisions are those of another place."""
-    lags = [test for name, test in copies.items() if name.startswith(("serial", "any lag"))]
-    period = min((int(test.at.split()[1]) for test in lags), default=0)
+    serial = [test for name, test in copies.items() if name.startswith("serial")]
+    around = [test for name, test in copies.items() if name == "any lag"]  # it wraps: less sure
+    period = min((int(test.at.split()[1]) for test in serial or around), default=0)
     if period % (totals.shape[2] * totals.shape[3]):  # else planes are the same
         return f"the stream begins again every {period} elements"
     for name, plural in (("head", "heads"), ("batch", "batches")):
