@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance import matmul
+from conformance import roof
 from conformance.compare import Verdict, judge
 from conformance.counting import bytes_moved, flops
 from conformance.explain import explain
@@ -87,7 +87,7 @@ def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> 
     kernel, problem, launch = ready.kernel, ready.problem, ready.launch
     benchmark(partial(run, launch))
     stats = benchmark.stats.stats
-    done, against = flops(problem), matmul.gflops(problem, kernel.device)
+    done, against = flops(problem), roof.gflops(problem, kernel.device)
     gflops = done / stats.median / 1e9
     modelled: Callable[[], Record] | None = getattr(launch, "modelled", None)
     return {
@@ -102,6 +102,7 @@ def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> 
         "gflops": gflops,
         "matmul_gflops": against,
         "matmul_fraction": None if against is None else gflops / against,
+        "copy_gbytes": roof.gbytes(kernel.device),
         "peak_memory_bytes": peak_memory(kernel, workload, launch, seed=seed),
         "tokens_per_second": _tokens_per_second(workload, stats.median),
         "budget": max(float(score.budget) for score in ready.verdict.scores),

@@ -30,6 +30,7 @@ BENCHMARK = {
     "gflops": 108.0,
     "matmul_gflops": 180.0,
     "matmul_fraction": 0.6,
+    "copy_gbytes": 25.0,
     "peak_memory_bytes": 8_000_000,
     "tokens_per_second": 42_000.0,
     "budget": 0.41,

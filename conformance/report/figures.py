@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def spread(counts: Mapping[str, Sequence[int]], *, title: str, limit: float, uni
     with drawn(2.8, 1.9) as (figure, svg):
         axes = figure.subplots()
         edges = 2.0 ** np.arange(LEAST - 1, MOST + 1)
-        for colour, (name, number) in zip(COLOURS, counts.items(), strict=False):
+        for colour, (name, number) in zip(cycle(COLOURS), counts.items(), strict=False):
             share = 100 * np.asarray(number) / max(sum(number), 1)
             axes.stairs(share, edges, color=colour, label=name, linewidth=1.2)
         axes.set_xscale("log", base=2)
@@ -103,7 +104,7 @@ def lengths(points: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     with drawn(6.4, 2.6) as (figure, svg):
         axes = figure.subplots()
         longest = 1
-        for colour, (name, each) in zip(COLOURS, points.items(), strict=False):
+        for colour, (name, each) in zip(cycle(COLOURS), points.items(), strict=False):
             for multiple, face in ((True, colour), (False, "none")):
                 chosen = [at for at in each if (at[0] % 128 == 0) == multiple]
                 axes.scatter(
@@ -165,25 +166,32 @@ def _map(
 
 
 def roofline(benchmarks: Sequence[Record]) -> str:
-    """Achieved GFLOP/s against FLOPs per byte, under what a matmul reached in the same run."""
+    """Achieved GFLOP/s by FLOPs per byte, under what a copy and a matmul reached in the run."""
     with drawn(6.4, 3.0) as (figure, svg):
         axes = figure.subplots()
         kernels = sorted({one["kernel"] for one in benchmarks})
-        for colour, kernel in zip(COLOURS, kernels, strict=False):
+        for colour, kernel in zip(cycle(COLOURS), kernels, strict=False):
             mine = [one for one in benchmarks if one["kernel"] == kernel]
             intensity = [one["flops"] / max(one["bytes"], 1) for one in mine]
-            axes.scatter(
-                intensity, [one["gflops"] for one in mine], s=14, color=colour, label=kernel
-            )
-        roofs = [one["matmul_gflops"] for one in benchmarks if one["matmul_gflops"]]
-        if roofs:
-            axes.axhspan(min(roofs), max(roofs), color=INK, alpha=0.12, linewidth=0)
-            axes.axhline(max(roofs), color=INK, linewidth=0.8, label="matmul of the same size")
+            reached = [one["gflops"] for one in mine]
+            axes.scatter(intensity, reached, s=14, color=colour, label=kernel)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=10)
+        _roof(axes, [one for one in benchmarks if one["matmul_gflops"] and one["copy_gbytes"]])
         powers(axes.xaxis, 2, step=2)
         powers(axes.yaxis, 10)
         axes.set_xlabel("FLOP per byte of inputs and outputs")
         axes.set_ylabel("GFLOP/s")
         figure.legend(loc="outside upper left", ncols=3, **LEGEND)
     return svg[0]
+
+
+def _roof(axes: Axes, measured: Sequence[Record]) -> None:
+    """The fastest copy and the fastest matmul; nothing where none was measured."""
+    if measured:
+        copied = max(one["copy_gbytes"] for one in measured)
+        most = max(one["matmul_gflops"] for one in measured)
+        least, ridge = 2.0**-2, most / copied
+        end = max(2 * ridge, *(2 * one["flops"] / max(one["bytes"], 1) for one in measured))
+        roof = ([least, ridge, end], [least * copied, most, most])
+        axes.plot(*roof, color=INK, linewidth=0.8, label="what a copy and a matmul reach")

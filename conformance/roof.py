@@ -1,4 +1,4 @@
-"""A matrix product of a workload's size on the same device: what attention is measured against."""
+"""What a device reaches, measured in the same run: a matrix product of a size, and a copy."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ ROUNDS = 5
 LARGEST = 2**27
 """Products that are held at once: 256 MiB of 16 bits."""
 
+COPIED = 2**27
+"""Bytes of a copy: far beyond any cache."""
+
 
 def gflops(problem: Problem, device: str) -> float | None:
     """GFLOP/s of q k^T, dense, of as many heads as fit; None on an emulator, which has no other.
@@ -34,32 +37,50 @@ def gflops(problem: Problem, device: str) -> float | None:
 
 
 @lru_cache
+def gbytes(device: str) -> float | None:
+    """GB/s of a copy, each byte counted as read and as written; None on an emulator."""
+    if device == "emulator":
+        return None
+    copy = _torch_copy(device) if find_spec("torch") else _numpy_copy()
+    return 2 * COPIED / _seconds(copy) / 1e9
+
+
+@lru_cache
 def _measured(heads: int, m: int, k: int, n: int, device: str) -> float:
     multiply = _torch(heads, m, k, n, device) if find_spec("torch") else _numpy(heads, m, k, n)
-    multiply()
-    seconds = statistics.median(_time(multiply) for _ in range(ROUNDS))
-    return 2 * heads * m * k * n / seconds / 1e9
+    return 2 * heads * m * k * n / _seconds(multiply) / 1e9
 
 
-def _time(multiply: Callable[[], Any]) -> float:
+def _seconds(call: Callable[[], Any]) -> float:
+    """Median of some calls, after one that is not counted."""
+    call()
+    return statistics.median(_time(call) for _ in range(ROUNDS))
+
+
+def _time(call: Callable[[], Any]) -> float:
     begin = time.perf_counter()
-    multiply()
+    call()
     return time.perf_counter() - begin
 
 
-def _torch(heads: int, m: int, k: int, n: int, device: str) -> Callable[[], Any]:
+def _waiting(call: Callable[[], Any], device: str) -> Callable[[], None]:
+    """The call, and the wait for its end."""
+
+    def both() -> None:
+        call()
+        if device != "cpu":
+            getattr(import_torch(device), device.partition(":")[0]).synchronize()
+
+    return both
+
+
+def _torch(heads: int, m: int, k: int, n: int, device: str) -> Callable[[], None]:
     torch = import_torch(device)
     dtype = dtype_of(FORMATS[FORMAT])
     a = torch.ones(heads, m, k, dtype=dtype, device=device)
     b = torch.ones(heads, n, k, dtype=dtype, device=device).transpose(1, 2)
     c = torch.empty(heads, m, n, dtype=dtype, device=device)
-
-    def multiply() -> None:
-        torch.bmm(a, b, out=c)
-        if device != "cpu":
-            getattr(torch, device.partition(":")[0]).synchronize()
-
-    return multiply
+    return _waiting(lambda: torch.bmm(a, b, out=c), device)
 
 
 def _numpy(heads: int, m: int, k: int, n: int) -> Callable[[], Any]:
@@ -67,3 +88,14 @@ def _numpy(heads: int, m: int, k: int, n: int) -> Callable[[], Any]:
     b = np.ones((heads, n, k), np.float32).swapaxes(1, 2)
     c = np.empty((heads, m, n), np.float32)
     return lambda: np.matmul(a, b, out=c)
+
+
+def _torch_copy(device: str) -> Callable[[], None]:
+    torch = import_torch(device)
+    there, here = (torch.ones(COPIED, dtype=torch.uint8, device=device) for _ in range(2))
+    return _waiting(lambda: here.copy_(there), device)
+
+
+def _numpy_copy() -> Callable[[], Any]:
+    there, here = (np.ones(COPIED, np.uint8) for _ in range(2))
+    return lambda: np.copyto(here, there)
