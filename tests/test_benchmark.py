@@ -83,8 +83,8 @@ def test_a_kernel_that_prepares_is_not_called(timed):
 @pytest.mark.parametrize(
     ("kernel", "cells"),
     [
-        ("prepared", r"[\d.]+ /[\d.e+]+ +[\d.e+]+ +0\.0 +- "),
-        ("right", r"[\d.]+ /[\d.e+]+ +[\d.e+]+ +[\d.]+ +- "),
+        ("prepared", r"[\d.]+ +1/[\d.e+]+ +[\d,]+ +0\.0 +- "),
+        ("right", r"[\d.]+ +1/[\d.e+]+ +[\d,]+ +[\d.]+ +- "),
         ("wrong", "failed$"),
         ("declines", "declined$"),
     ],
