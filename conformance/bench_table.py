@@ -107,10 +107,11 @@ def _modelled(records: Sequence[Record], width: int) -> list[str]:
 def whole(facts: Record, chip: str) -> float:
     """Modelled seconds of the real workload: its heads and sequences keep every core busy."""
     times = facts["modelled"][chip]
-    busy = times["seconds"] - times["launch_seconds"]
     if facts["scaled_down"] == 1:
         return float(times["seconds"])
-    return float(times["launch_seconds"] + busy * times["balance"] * facts["scaled_down"])
+    balanced = times["balance"] * (times["seconds"] - times["launch_seconds"])
+    longest = max(balanced, times["l2_seconds"], times["hbm_seconds"])  # shared by all cores
+    return float(times["launch_seconds"] + longest * facts["scaled_down"])
 
 
 def _text(grid: Table, width: int) -> str:

@@ -9,6 +9,7 @@ import pytest
 from conformance.bench_table import WIDTH, table, whole
 
 CHIP = {"seconds": 30e-6, "launch_seconds": 10e-6, "balance": 0.5, "bound_by": "AIV V"}
+CHIP |= {"l2_seconds": 5e-6, "hbm_seconds": 1e-6}
 
 
 def record(kernel: str, *, device: str = "cpu", milliseconds: float = 1.0, **facts) -> dict:
@@ -56,9 +57,12 @@ def test_speed_up_is_over_eager_on_the_same_device_and_problem():
     assert "it says nothing about a device" in text and "a machine, 2 cores" in text
 
 
-@pytest.mark.parametrize(("scaled_down", "microseconds"), [(1.0, 30.0), (8.0, 10 + 20 * 0.5 * 8)])
-def test_the_whole_is_balanced_and_launched_once(scaled_down, microseconds):
-    facts = {"modelled": {"910B2": CHIP}, "scaled_down": scaled_down}
+@pytest.mark.parametrize(
+    ("scaled_down", "hbm", "microseconds"),
+    [(1.0, 1e-6, 30.0), (8.0, 1e-6, 10 + 20 * 0.5 * 8), (8.0, 15e-6, 10 + 15 * 8)],
+)
+def test_the_whole_is_balanced_and_launched_once(scaled_down, hbm, microseconds):
+    facts = {"modelled": {"910B2": CHIP | {"hbm_seconds": hbm}}, "scaled_down": scaled_down}
     assert whole(facts, "910B2") == pytest.approx(1e-6 * microseconds)
 
 
