@@ -86,20 +86,21 @@ def _modelled(records: Sequence[Record], width: int) -> list[str]:
     if not known:
         return []
     chips = list(known[0]["benchmark"]["modelled"])
+    shown = CHIP if CHIP in chips else chips[0]
     title = f"model, not measurement: ms of the whole workload, {known[0]['kernel']}"
     grid = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left")
     grid.add_column("workload", no_wrap=True)
     for chip in chips:
         grid.add_column(chip, justify="right")
-    grid.add_column(f"{CHIP} bound by", justify="right")
-    grid.add_column(f"{CHIP} tokens/s", justify="right")
+    grid.add_column(f"{shown} bound by", justify="right")
+    grid.add_column(f"{shown} tokens/s", justify="right")
     for record in known:
         facts = record["benchmark"]
         times = facts["modelled"]
         cells = [f"{1e3 * whole(facts, chip):.3g}" for chip in chips]
         tokens = facts["tokens_per_second"] * facts["seconds_median"] * facts["scaled_down"]
         grid.add_row(
-            record["case"], *cells, times[CHIP]["bound_by"], f"{tokens / whole(facts, CHIP):,.0f}"
+            record["case"], *cells, times[shown]["bound_by"], f"{tokens / whole(facts, shown):,.0f}"
         )
     return [_text(grid, width)]
 
@@ -109,9 +110,10 @@ def whole(facts: Record, chip: str) -> float:
     times = facts["modelled"][chip]
     if facts["scaled_down"] == 1:
         return float(times["seconds"])
-    balanced = times["balance"] * (times["seconds"] - times["launch_seconds"])
+    launches = times.get("launch_seconds", 0.0)
+    balanced = times.get("balance", 1.0) * (times["seconds"] - launches)
     longest = max(balanced, times["l2_seconds"], times["hbm_seconds"])  # shared by all cores
-    return float(times["launch_seconds"] + longest * facts["scaled_down"])
+    return float(launches + longest * facts["scaled_down"])
 
 
 def _text(grid: Table, width: int) -> str:
