@@ -29,50 +29,46 @@ JUDGED = 2**31
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Verified:
-    """A launch whose result was judged.
+class Ready:
+    """A launch that has run once, and what its result is judged by.
 
     Attributes
     ----------
     kernel : Subject
     problem : Problem
     launch : Launch
-    judged : str
-        How much of the result.
-    verdict : Verdict
-    text : str
-        The verdict in words.
+    heads : list of int
+        Key heads that are judged.
+    question : Question
+        Of these heads.
     """
 
     kernel: Subject
     problem: Problem
     launch: Launch
-    judged: str
-    verdict: Verdict
-    text: str
+    heads: list[int]
+    question: Question
+
+    def verdict(self) -> Verdict:
+        """On what the last launch gave; whatever the kernel raises comes through."""
+        got = take_result(self.launch.result(), "heads", self.heads, group=self.problem.group)
+        part, contract = self.question.problem, self.kernel.contract(self.problem)
+        allowed = self.question.allowed(contract)
+        return judge(got, self.question.answer, allowed, problem=part, contract=contract)
+
+    def told(self, verdict: Verdict) -> str:
+        """The verdict in words."""
+        return explain(verdict, self.question.problem)
 
 
-def verified(kernel: Subject, workload: Workload, *, seed: int) -> Verified:
-    """Launch the workload once and judge what it gave; whatever the kernel raises comes through."""
+def prepared(kernel: Subject, workload: Workload, *, seed: int) -> Ready:
+    """The workload, launched once; whatever the kernel raises comes through."""
     problem = workload.case.problem(FORMATS[FORMAT], seed=seed)
     launch = launch_of(kernel, problem)
     run(launch)
     heads = judged_heads(problem)
-    part = take(problem, "heads", heads)
-    got = take_result(launch.result(), "heads", heads, group=problem.group)
-    contract = kernel.contract(problem)
-    question = Question(problem=part)
-    verdict = judge(
-        got, question.answer, question.allowed(contract), problem=part, contract=contract
-    )
-    return Verified(
-        kernel=kernel,
-        problem=problem,
-        launch=launch,
-        judged=f"{len(heads)} of {problem.heads_k} key heads",
-        verdict=verdict,
-        text=explain(verdict, part),
-    )
+    part = Question(problem=take(problem, "heads", heads))
+    return Ready(kernel=kernel, problem=problem, launch=launch, heads=heads, question=part)
 
 
 def judged_heads(problem: Problem) -> list[int]:
@@ -82,7 +78,9 @@ def judged_heads(problem: Problem) -> list[int]:
     return [(i + 1) * problem.heads_k // count - 1 for i in range(count)]
 
 
-def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> Record:
+def timed(
+    ready: Ready, verdict: Verdict, workload: Workload, benchmark: Any, *, seed: int
+) -> Record:
     """Time launches with pytest-benchmark, and gather what report_schema.json calls "benchmark"."""
     kernel, problem, launch = ready.kernel, ready.problem, ready.launch
     benchmark(partial(run, launch))
@@ -105,8 +103,8 @@ def timed(ready: Verified, workload: Workload, benchmark: Any, *, seed: int) -> 
         "copy_gbytes": roof.gbytes(kernel.device),
         "peak_memory_bytes": peak_memory(kernel, workload, launch, seed=seed),
         "tokens_per_second": _tokens_per_second(workload, stats.median),
-        "budget": max(float(score.budget) for score in ready.verdict.scores),
-        "judged": ready.judged,
+        "budget": max(float(score.budget) for score in verdict.scores),
+        "judged": f"{len(ready.heads)} of {problem.heads_k} key heads",
         "device": kernel.device,
         "processor": processor(),
         "libraries": libraries(),

@@ -11,19 +11,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from conformance.record import Record
+from conformance.workloads import FORMAT
 
 BASELINE = "eager"
 CHIP = "910B2"
 MIB = 2**20
-COLUMNS = ("step ms", "tokens/s", "memory MiB", "speed-up", "GFLOP/s", "of matmul", "budget")
+WIDTH = 124  # columns that the table needs
+COLUMNS = ("step ms", "of", "tokens/s", "MiB", "speed-up", "GFLOP/s", "of matmul", "budget")
 
 
 def table(records: Sequence[Record], *, width: int) -> str:
     """Step time, tokens/s, memory and speed-up over eager of each kernel, by workload and pass."""
     grid = Table(box=box.SIMPLE_HEAD, title=_title(records), title_justify="left")
-    grid.add_column("kernel", overflow="fold")
+    grid.add_column("workload, kernel", no_wrap=True)
     for name in COLUMNS:
-        grid.add_column(name, justify="right")
+        grid.add_column(name, justify="right", no_wrap=True)
     for case in dict.fromkeys(record["case"] for record in records):
         rows = [record for record in records if record["case"] == case]
         grid.add_row(case)
@@ -34,8 +36,10 @@ def table(records: Sequence[Record], *, width: int) -> str:
 
 def _title(records: Sequence[Record]) -> str:
     known = [record["benchmark"] for record in records if "benchmark" in record]
-    machines = dict.fromkeys(f"{one['processor']}" for one in known)
-    return f"verified, then timed: {'; '.join(machines)}" if known else "nothing was timed"
+    machines = dict.fromkeys(str(one["processor"]) for one in known)
+    return (
+        f"verified, then timed, {FORMAT}: {'; '.join(machines)}" if known else "nothing was timed"
+    )
 
 
 def _cells(record: Record, beside: Sequence[Record]) -> list[str]:
@@ -44,18 +48,15 @@ def _cells(record: Record, beside: Sequence[Record]) -> list[str]:
         return [record["outcome"], *[""] * (len(COLUMNS) - 1)]
     fraction, memory = facts["matmul_fraction"], facts["peak_memory_bytes"]
     return [
-        f"{1e3 * facts['seconds_median']:.4g}{_scale(facts)}",
-        f"{facts['tokens_per_second']:.3g}",
+        f"{1e3 * facts['seconds_median']:.1f}",
+        "all" if facts["scaled_down"] == 1 else f"1/{facts['scaled_down']:.3g}",
+        f"{facts['tokens_per_second']:,.0f}",
         "-" if memory is None else f"{memory / MIB:.1f}",
         _speed_up(facts, beside),
         f"{facts['gflops']:.3g}",
         "-" if fraction is None else f"{fraction:.0%}",
         f"{facts['budget']:.2g}",
     ]
-
-
-def _scale(facts: Record) -> str:
-    return "" if facts["scaled_down"] == 1 else f" /{facts['scaled_down']:.3g}"
 
 
 def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
@@ -71,8 +72,8 @@ def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
 
 def _notes(records: Sequence[Record]) -> list[str]:
     lines = [
-        "step ms: median; /N: sized down to an N-th of the work; tokens/s: of the whole workload",
-        "of matmul: FLOP/s of a product q k^T of the same size; budget: worst error / allowed",
+        "step ms: median, of that part of the workload; tokens/s: of all; MiB: above the inputs",
+        "of matmul: GFLOP/s over those of q k^T of the same size; budget: worst error / allowed",
     ]
     if any(record.get("benchmark", {}).get("device") == "emulator" for record in records):
         lines.append("emulator: what emulating took; it says nothing about a device")
@@ -85,35 +86,34 @@ def _modelled(records: Sequence[Record], width: int) -> list[str]:
     if not known:
         return []
     chips = list(known[0]["benchmark"]["modelled"])
-    title = f"model, not measurement: ms of {known[0]['kernel']} as sized down (and whole)"
+    shown = CHIP if CHIP in chips else chips[0]
+    title = f"model, not measurement: ms of the whole workload, {known[0]['kernel']}"
     grid = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left")
     grid.add_column("workload", no_wrap=True)
     for chip in chips:
         grid.add_column(chip, justify="right")
-    grid.add_column(f"{CHIP} bound by", justify="right")
-    grid.add_column(f"{CHIP} tokens/s", justify="right")
+    grid.add_column(f"{shown} bound by", justify="right")
+    grid.add_column(f"{shown} tokens/s", justify="right")
     for record in known:
         facts = record["benchmark"]
         times = facts["modelled"]
-        cells = [_both(times[chip]["seconds"], whole(facts, chip)) for chip in chips]
+        cells = [f"{1e3 * whole(facts, chip):.3g}" for chip in chips]
         tokens = facts["tokens_per_second"] * facts["seconds_median"] * facts["scaled_down"]
         grid.add_row(
-            record["case"], *cells, times[CHIP]["bound_by"], f"{tokens / whole(facts, CHIP):.3g}"
+            record["case"], *cells, times[shown]["bound_by"], f"{tokens / whole(facts, shown):,.0f}"
         )
     return [_text(grid, width)]
-
-
-def _both(seconds: float, of_whole: float) -> str:
-    return f"{1e3 * seconds:.3g} ({1e3 * of_whole:.3g})"
 
 
 def whole(facts: Record, chip: str) -> float:
     """Modelled seconds of the real workload: its heads and sequences keep every core busy."""
     times = facts["modelled"][chip]
-    busy = times["seconds"] - times["launch_seconds"]
     if facts["scaled_down"] == 1:
         return float(times["seconds"])
-    return float(times["launch_seconds"] + busy * times["balance"] * facts["scaled_down"])
+    launches = times.get("launch_seconds", 0.0)
+    balanced = times.get("balance", 1.0) * (times["seconds"] - launches)
+    longest = max(balanced, times["l2_seconds"], times["hbm_seconds"])  # shared by all cores
+    return float(launches + longest * facts["scaled_down"])
 
 
 def _text(grid: Table, width: int) -> str:

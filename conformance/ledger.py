@@ -68,7 +68,7 @@ class Ledger:
         tell.section("conformance")
         tell.write_line(table(self.run, self.records, width=shutil.get_terminal_size().columns))
         if timed := [record for record in self.records if record["test"] == "test_workload"]:
-            width = max(shutil.get_terminal_size().columns, 120)
+            width = max(shutil.get_terminal_size().columns, bench_table.WIDTH)
             tell.write_line(bench_table.table(timed, width=width))
         if lines := suspicions(self.records):
             tell.write_line(f"suspicious, failures under --strict: {len(lines)}")

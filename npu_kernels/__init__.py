@@ -2,7 +2,7 @@
 
 Read in this order: ascend_c, ascend_launch, asked, question, structs, abi.h, binding, forward,
 guard, build, knobs; then flash_attention/ and emulator/; then performance and chips. For torch:
-torch_sdpa, dispatch, contracts, flash_on_cpu; eager.
+torch_sdpa, dispatch, contracts, flash_on_cpu; eager_attention.
 
 ascend
     Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.
@@ -51,7 +51,7 @@ def __getattr__(name: str) -> Any:
     if name in ASCEND_KERNELS:
         return _ascend(name)
     if name == "eager":
-        return import_module("npu_kernels.eager").kernel()
+        return import_module("npu_kernels.eager_attention").kernel()
     from npu_kernels.torch_sdpa import kernel
 
     return kernel(name)

@@ -27,6 +27,13 @@ prepared.prepare = Ready
 
 def wrong(problem): return forgotten_rescale(problem)
 
+class Tires(Ready):
+    def result(self): return self.answer if self.launched < 2 else forgotten_rescale(self.problem)
+    def __init__(self, problem): super().__init__(problem); self.problem = problem
+
+def tires(problem): raise AssertionError
+tires.prepare = Tires
+
 def declines(problem): raise Unsupported("bf16")
 """
 ONE = ["--pyargs", "conformance.test_benchmark", "-k", "llama-13b-512-causal-forward and not back"]
@@ -35,10 +42,10 @@ SMALL = ["--benchmark-only", "--benchmark-shrink", "1024", "--benchmark-max-time
 
 @pytest.fixture(scope="module")
 def timed(tmp_path_factory):
-    """A run of four kernels on one small workload: its output, its JSON and its report."""
+    """A run of five kernels on one small workload: its output, its JSON and its report."""
     folder = tmp_path_factory.mktemp("timed")
     (folder / "mine.py").write_text(KERNELS)
-    names = ["prepared", "wrong", "declines", "right"]
+    names = ["prepared", "wrong", "tires", "declines", "right"]
     kernels = [word for name in names for word in ("--kernel", f"mine.py:{name}")]
     files = ["--benchmark-json", "times.json", "--report", "report"]
     run = pytest_in(folder, *ONE, *SMALL, *kernels, *files, "-rs", "-W", "error")
@@ -53,12 +60,14 @@ def test_only_a_right_kernel_gets_a_number(timed):
         "test_workload[prepared",
         "test_workload[right",
     ]
+    assert "right at first, wrong when timed" in out
     assert "--benchmark-only --benchmark-shrink 1024" in out  # the failure's own command
     assert "wrong, so it is not timed" in out and "declined: bf16" in out
     outcomes = {one["kernel"]: one["outcome"] for one in report["tests"]}
     assert outcomes == {
         "prepared": "passed",
         "wrong": "failed",
+        "tires": "failed",
         "declines": "declined",
         "right": "passed",
     }
@@ -83,8 +92,8 @@ def test_a_kernel_that_prepares_is_not_called(timed):
 @pytest.mark.parametrize(
     ("kernel", "cells"),
     [
-        ("prepared", r"[\d.]+ /[\d.e+]+ +[\d.e+]+ +0\.0 +- "),
-        ("right", r"[\d.]+ /[\d.e+]+ +[\d.e+]+ +[\d.]+ +- "),
+        ("prepared", r"[\d.]+ +1/[\d.e+]+ +[\d,]+ +0\.0 +- "),
+        ("right", r"[\d.]+ +1/[\d.e+]+ +[\d,]+ +[\d.]+ +- "),
         ("wrong", "failed$"),
         ("declines", "declined$"),
     ],

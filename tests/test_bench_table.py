@@ -1,0 +1,78 @@
+"""The benchmark table's own arithmetic: parts, the whole, speed-up, and what a model says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from conformance.bench_table import WIDTH, table, whole
+
+CHIP = {"seconds": 30e-6, "launch_seconds": 10e-6, "balance": 0.5, "bound_by": "AIV V"}
+CHIP |= {"l2_seconds": 5e-6, "hbm_seconds": 1e-6}
+
+
+def record(kernel: str, *, device: str = "cpu", milliseconds: float = 1.0, **facts) -> dict:
+    told = {
+        "seconds_median": 1e-3 * milliseconds,
+        "tokens_per_second": 1234.0,
+        "peak_memory_bytes": 3 * 2**20,
+        "gflops": 5.0,
+        "matmul_fraction": 0.25,
+        "budget": 0.5,
+        "device": device,
+        "processor": "a machine, 2 cores",
+        "flops": 100,
+        "scaled_down": 1.0,
+        "modelled": None,
+    }
+    return {"kernel": kernel, "case": "w-causal-forward", "benchmark": told | facts}
+
+
+def row(text: str, kernel: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.strip().startswith(kernel)]
+    return line.split()
+
+
+def test_speed_up_is_over_eager_on_the_same_device_and_problem():
+    records = [
+        record("eager[cpu]", milliseconds=8.0),
+        record("fast[cpu]", milliseconds=2.0),
+        record("emulated", device="emulator"),
+        record("sized", flops=50),
+    ]
+    text = table(records, width=WIDTH)
+    assert row(text, "fast[cpu]") == [
+        "fast[cpu]",
+        "2.0",
+        "all",
+        "1,234",
+        "3.0",
+        "4.00",
+        "5",
+        "25%",
+        "0.5",
+    ]
+    assert row(text, "emulated")[5] == row(text, "sized")[5] == "-"
+    assert "it says nothing about a device" in text and "a machine, 2 cores" in text
+
+
+@pytest.mark.parametrize(
+    ("scaled_down", "hbm", "microseconds"),
+    [(1.0, 1e-6, 30.0), (8.0, 1e-6, 10 + 20 * 0.5 * 8), (8.0, 15e-6, 10 + 15 * 8)],
+)
+def test_the_whole_is_balanced_and_launched_once(scaled_down, hbm, microseconds):
+    facts = {"modelled": {"910B2": CHIP | {"hbm_seconds": hbm}}, "scaled_down": scaled_down}
+    assert whole(facts, "910B2") == pytest.approx(1e-6 * microseconds)
+
+
+def test_what_is_modelled_is_labelled_and_counts_the_tokens_of_the_whole():
+    modelled = {"910B2": CHIP}
+    text = table([record("ours", modelled=modelled, tokens_per_second=3.0)], width=WIDTH)
+    assert "model, not measurement: ms of the whole workload, ours" in text
+    assert re.search(r"w-causal-forward +0\.03 +AIV V +100$", text, flags=re.M)  # 3e-3 / 30e-6
+
+
+def test_nothing_timed_is_said():
+    text = table([{"kernel": "k", "case": "c", "outcome": "declined"}], width=WIDTH)
+    assert "nothing was timed" in text and row(text, "k") == ["k", "declined"]
