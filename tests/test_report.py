@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import numpy as np
@@ -18,6 +19,7 @@ from conformance.error import Compared
 from conformance.report.document import SCHEMA_VERSION
 from conformance.report.figures import inlined
 from conformance.report.page import page
+from conformance.report.table import table
 from conformance.report.write import write, write_page
 from conformance.spread import LEAST, MOST, map_of, spread_of
 from reference.formats import FP32
@@ -109,6 +111,11 @@ def test_text_of_a_kernel_is_text_and_no_markup() -> None:
     html = page(sample.document(told))
     assert "<script>alert" not in html
     assert html.count("&lt;script&gt;alert(1)") >= 3
+
+
+def test_the_table_shows_where_a_kernel_ran() -> None:
+    run = SimpleNamespace(subjects=[SimpleNamespace(name="mine[here]")])
+    assert "mine[here]" in table(run, [sample.record()], width=80)
 
 
 @pytest.mark.parametrize("outcome", ["passed", "declined", "failed"])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from conformance.record import Record, words
@@ -44,7 +45,7 @@ def _grid(names: Sequence[str], records: Sequence[Record], width: int) -> str:
     grid = Table(box=box.SIMPLE)
     grid.add_column("feature", no_wrap=True)
     for name in names:
-        grid.add_column(name, justify="right", overflow="fold")
+        grid.add_column(escape(name), justify="right", overflow="fold")
     for feature in ROWS:
         about = [
             [one for one in of_kernel(records, name) if is_about(one, feature)] for name in names
