@@ -155,7 +155,7 @@ def _prepare(config: pytest.Config) -> str:
         run = prepare(
             kernels=option.kernel or config.getini("conformance_kernel"),
             problems=option.problem,
-            tier=option.tier,
+            tier="smoke" if option.markexpr.strip() == "smoke" else option.tier,
             seed=option.seed,
             strict=bool(getattr(option, "strict", False)),
             forward=option.forward,
@@ -251,7 +251,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             wanted &= ("workload" in item.fixturenames) == times
             if config.option.problem:
                 wanted &= "question" in item.fixturenames
-            if config.option.tier == "smoke":
+            if config.stash[RUN].tier == "smoke":
                 wanted &= item.get_closest_marker("smoke") is not None
         (kept if wanted else dropped).append(item)
     place: dict[Any, int] = {}

@@ -241,6 +241,7 @@ def test_each_tier_holds_the_one_before_and_smoke_is_a_marker_too(tmp_path):
     smoke, default, full = ({case.id for case in asked} for asked in tiers)
     assert smoke < default < full
     assert collected(tmp_path, "--tier", "smoke") == collected(tmp_path, "-m", "smoke")
+    assert "tier smoke" in judge(tmp_path, "-m", "smoke").stdout
 
 
 def test_forward_asks_the_same_cases_without_gradients():
