@@ -90,6 +90,7 @@ SAID = {
     "why tests were declined": "fp32",
     "what is suspicious": "largest error is 9 sigma (limit 8)",
     "a standard": "Ecosystem standard, version A (MERE / MARE)",
+    "its largest figure": "MERE 0.0001 MARE inf",
     "where it differs from the bound": "5 rejected, within the bound",
     "a benchmark": "llama-13b-512 forward, causal mine[here] cpu 8 0.012 s",
     "that a model is none": "Model, not measurement",

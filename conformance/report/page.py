@@ -58,6 +58,8 @@ def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
         roofline=_roofline(tests),
         modelled=_modelled(tests),
         standards=_standards(document),
+        figures=_figures(tests),
+        titles=tuple(STANDARDS),
         pictures=pictures,
         budget=budget,
     )
@@ -161,6 +163,19 @@ def _standards(document: Document) -> list[Record]:
         if any(cell["asked"] for cell in cells):
             rows.append({"name": standard.title, "meaning": standard.meaning, "cells": cells})
     return rows
+
+
+def _figures(tests: Sequence[Record]) -> dict[tuple[str, str, str], dict[str, dict[str, float]]]:
+    """The worst figures of each standard, by kernel, tensor and format."""
+    found: dict[tuple[str, str, str], dict[str, dict[str, float]]] = {}
+    for test in tests:
+        for tensor in test["tensors"]:
+            for standard, said in tensor.get("standards", {}).items():
+                key = (test["kernel"], tensor["name"], test["format"])
+                worst_of = found.setdefault(key, {}).setdefault(standard, {})
+                for name, value in said["figures"].items():
+                    worst_of[name] = max(worst_of.get(name, 0.0), float(value))
+    return found
 
 
 def _judged(standard: str, tests: Sequence[Record]) -> dict[str, int]:
