@@ -37,10 +37,11 @@ def small_problem() -> Problem:
 
 def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run pytest as a user would, in a folder that is not the checkout."""
+    users = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "conformance.plugin", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "100"},
+        env={**users, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "100"},
         capture_output=True,
         text=True,
         timeout=120,
