@@ -1,10 +1,9 @@
-"""How a workload is timed: prepared, launched, judged; then launched again under the clock."""
+"""How a workload is made ready to be timed and judged, and what is told beside its time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from conformance import roof
 from conformance.compare import Verdict, judge
 from conformance.counting import bytes_moved, flops
 from conformance.explain import explain
-from conformance.kernel import Subject
+from conformance.kernel import Subject, checked, unchanged
 from conformance.launch import Called, Launch, launch_of, run
 from conformance.machine import libraries, processor
 from conformance.oracle import Question
@@ -51,7 +50,8 @@ class Ready:
 
     def verdict(self) -> Verdict:
         """On what the last launch gave; whatever the kernel raises comes through."""
-        got = take_result(self.launch.result(), "heads", self.heads, group=self.problem.group)
+        whole = checked(self.launch.result())
+        got = take_result(whole, "heads", self.heads, group=self.problem.group)
         part, contract = self.question.problem, self.kernel.contract(self.problem)
         allowed = self.question.allowed(contract)
         return judge(got, self.question.answer, allowed, problem=part, contract=contract)
@@ -64,8 +64,9 @@ class Ready:
 def prepared(kernel: Subject, workload: Workload, *, seed: int) -> Ready:
     """The workload, launched once; whatever the kernel raises comes through."""
     problem = workload.case.problem(FORMATS[FORMAT], seed=seed)
-    launch = launch_of(kernel, problem)
-    run(launch)
+    with unchanged(problem):
+        launch = launch_of(kernel, problem)
+        run(launch)
     heads = judged_heads(problem)
     part = Question(problem=take(problem, "heads", heads))
     return Ready(kernel=kernel, problem=problem, launch=launch, heads=heads, question=part)
@@ -78,13 +79,17 @@ def judged_heads(problem: Problem) -> list[int]:
     return [(i + 1) * problem.heads_k // count - 1 for i in range(count)]
 
 
-def timed(
-    ready: Ready, verdict: Verdict, workload: Workload, benchmark: Any, *, seed: int
-) -> Record:
-    """Time launches with pytest-benchmark, and gather what report_schema.json calls "benchmark"."""
+def facts(ready: Ready, verdict: Verdict, workload: Workload, stats: Any, *, seed: int) -> Record:
+    """What report_schema.json calls "benchmark".
+
+    Parameters
+    ----------
+    verdict : Verdict
+        On the last launch that was timed.
+    stats : pytest-benchmark's, of the rounds
+    """
     kernel, problem, launch = ready.kernel, ready.problem, ready.launch
-    benchmark(partial(run, launch))
-    stats = benchmark.stats.stats
+    memory, note = peak_memory(kernel, workload, problem, launch, seed=seed)
     done, against = flops(problem), roof.gflops(problem, kernel.device)
     gflops = done / stats.median / 1e9
     modelled: Callable[[], Record] | None = getattr(launch, "modelled", None)
@@ -101,12 +106,13 @@ def timed(
         "matmul_gflops": against,
         "matmul_fraction": None if against is None else gflops / against,
         "copy_gbytes": roof.gbytes(kernel.device),
-        "peak_memory_bytes": peak_memory(kernel, workload, launch, seed=seed),
+        "peak_memory_bytes": memory,
+        "peak_memory_note": note,
         "tokens_per_second": _tokens_per_second(workload, stats.median),
         "budget": max(float(score.budget) for score in verdict.scores),
         "judged": f"{len(ready.heads)} of {problem.heads_k} key heads",
         "device": kernel.device,
-        "processor": processor(),
+        "processor": processor(kernel.device),
         "libraries": libraries(),
         "prepared": not isinstance(launch, Called),
         "scaled_down": workload.scaled_down,

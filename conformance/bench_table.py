@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 from rich import box
@@ -63,7 +64,7 @@ def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
     """Over eager where it was timed on the same device and problem."""
     for record in beside:
         other = record.get("benchmark")
-        if other is None or not record["kernel"].startswith(BASELINE):
+        if other is None or record["kernel"].partition("[")[0] != BASELINE:
             continue
         if (other["device"], other["flops"]) == (facts["device"], facts["flops"]):
             return f"{other['seconds_median'] / facts['seconds_median']:.2f}"
@@ -75,45 +76,60 @@ def _notes(records: Sequence[Record]) -> list[str]:
         "step ms: median, of that part of the workload; tokens/s: of all; MiB: above the inputs",
         "of matmul: GFLOP/s over those of q k^T of the same size; budget: worst error / allowed",
     ]
+    lines += dict.fromkeys(
+        f"{record['kernel']}: no memory: {note}"
+        for record in records
+        if (note := record.get("benchmark", {}).get("peak_memory_note"))
+    )
     if any(record.get("benchmark", {}).get("device") == "emulator" for record in records):
         lines.append("emulator: what emulating took; it says nothing about a device")
     return lines
 
 
 def _modelled(records: Sequence[Record], width: int) -> list[str]:
-    """A second table: what the model says of each chip."""
+    """Further tables: what each kernel's model says of its chips."""
     known = [record for record in records if record.get("benchmark", {}).get("modelled")]
-    if not known:
-        return []
-    chips = list(known[0]["benchmark"]["modelled"])
+    kernels = dict.fromkeys(record["kernel"] for record in known)
+    return [
+        _of_model([one for one in known if one["kernel"] == kernel], width) for kernel in kernels
+    ]
+
+
+def _of_model(records: Sequence[Record], width: int) -> str:
+    chips = list(dict.fromkeys(chip for one in records for chip in one["benchmark"]["modelled"]))
     shown = CHIP if CHIP in chips else chips[0]
-    title = f"model, not measurement: ms of the whole workload, {known[0]['kernel']}"
+    title = f"model, not measurement: ms of the whole workload, {records[0]['kernel']}"
     grid = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left")
     grid.add_column("workload", no_wrap=True)
-    for chip in chips:
-        grid.add_column(chip, justify="right")
-    grid.add_column(f"{shown} bound by", justify="right")
-    grid.add_column(f"{shown} tokens/s", justify="right")
-    for record in known:
+    for name in (*chips, f"{shown} bound by", f"{shown} tokens/s"):
+        grid.add_column(name, justify="right")
+    for record in records:
         facts = record["benchmark"]
-        times = facts["modelled"]
-        cells = [f"{1e3 * whole(facts, chip):.3g}" for chip in chips]
+        times = {chip: whole(facts, chip) for chip in chips if chip in facts["modelled"]}
+        cells = [f"{1e3 * times[chip][0]:.3g}" if chip in times else "-" for chip in chips]
+        seconds, bound = times.get(shown, (math.inf, "-"))
         tokens = facts["tokens_per_second"] * facts["seconds_median"] * facts["scaled_down"]
-        grid.add_row(
-            record["case"], *cells, times[shown]["bound_by"], f"{tokens / whole(facts, shown):,.0f}"
-        )
-    return [_text(grid, width)]
+        grid.add_row(record["case"], *cells, bound, f"{tokens / seconds:,.0f}")
+    return _text(grid, width)
 
 
-def whole(facts: Record, chip: str) -> float:
-    """Modelled seconds of the real workload: its heads and sequences keep every core busy."""
+def whole(facts: Record, chip: str) -> tuple[float, str]:
+    """Modelled seconds of the real workload, and what bounds it.
+
+    Its heads and sequences keep every core busy; L2 and HBM are shared by all cores.
+    """
     times = facts["modelled"][chip]
     if facts["scaled_down"] == 1:
-        return float(times["seconds"])
+        return float(times["seconds"]), str(times["bound_by"])
     launches = times.get("launch_seconds", 0.0)
     balanced = times.get("balance", 1.0) * (times["seconds"] - launches)
-    longest = max(balanced, times["l2_seconds"], times["hbm_seconds"])  # shared by all cores
-    return float(launches + longest * facts["scaled_down"])
+    bounds = {
+        str(times["bound_by"]): balanced,
+        "L2": times["l2_seconds"],
+        "HBM": times["hbm_seconds"],
+    }
+    bound = max(bounds, key=lambda name: float(bounds[name]))
+    return float(launches + bounds[bound] * facts["scaled_down"]), bound
 
 
 def _text(grid: Table, width: int) -> str:

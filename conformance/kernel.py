@@ -9,7 +9,8 @@ import pkgutil
 import platform
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -144,13 +145,37 @@ def oracle(problem: Problem) -> Result:
 
 
 def _call(function: Call, problem: Problem, *statistics: Array) -> Result:
+    with unchanged(problem):
+        result = function(problem, *statistics)
+    return checked(result)
+
+
+@contextmanager
+def unchanged(problem: Problem) -> Iterator[None]:
+    """Watch over a problem's tensors.
+
+    Raises
+    ------
+    InputChanged
+        Somebody wrote into one.
+    """
     before = _fingerprints(problem)
-    result = function(problem, *statistics)
+    yield
     after = _fingerprints(problem)
     if changed := [name for name, print in before.items() if after[name] != print]:
         raise InputChanged(
             f"the kernel changed its input {', '.join(changed)}: work on a copy of it"
         )
+
+
+def checked(result: object) -> Result:
+    """What a kernel gave, if it is a Result of NumPy arrays.
+
+    Raises
+    ------
+    BadAnswer
+        It is not.
+    """
     if not isinstance(result, Result):
         raise BadAnswer(
             f"the kernel returned a {type(result).__name__}: give a reference.problem.Result"

@@ -9,9 +9,15 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
+from conformance.roof import is_reached
+from conformance.torch_tensors import import_torch
 
-def processor() -> str:
-    """Model and cores that this process may use, such as "AMD EPYC 7763, 2 cores"."""
+
+def processor(device: str = "cpu") -> str:
+    """What torch calls an accelerator; else model and cores, such as "AMD EPYC 7763, 2 cores"."""
+    if device != "cpu" and is_reached(device):
+        kind = getattr(import_torch(device), device.partition(":")[0])
+        return str(kind.get_device_name())
     return f"{_model()}, {len(os.sched_getaffinity(0))} cores"
 
 

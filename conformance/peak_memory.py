@@ -7,15 +7,19 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from conformance.kernel import Subject, load
 from conformance.launch import Launch, launch_of, run
+from conformance.roof import is_reached
 from conformance.torch_bridge import import_torch
 from conformance.workloads import FORMAT, Workload
 from reference.formats import FORMATS
+from reference.problem import Problem, Unsupported
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
@@ -23,49 +27,63 @@ SMALL = 128
 """Tokens of a launch before the measured one, so that what is set up once does not count."""
 
 
-def peak_memory(kernel: Subject, workload: Workload, launch: Launch, *, seed: int) -> int | None:
-    """Bytes; None where nothing tells them.
+def peak_memory(
+    kernel: Subject, workload: Workload, problem: Problem, launch: Launch, *, seed: int
+) -> tuple[int | None, str]:
+    """Bytes, or None and why nothing tells them.
 
     A launch may know them itself, by ``device_bytes()``: results and workspace. Else torch counts
     them on an accelerator; on a CPU a child process does the same again and reads the high-water
     mark of its resident memory.
     """
     if (device_bytes := getattr(launch, "device_bytes", None)) is not None:
-        return int(device_bytes())
+        return int(device_bytes()), ""
     if kernel.device == "cpu":
-        return _of_child(kernel, workload, seed) if RESET.exists() else None
-    return _on_device(kernel.device.partition(":")[0], launch)
+        if not RESET.exists():
+            return None, f"there is no {RESET} on this system"
+        return _of_child(kernel, workload, seed)
+    if not is_reached(kernel.device):
+        return None, f"torch does not know the device {kernel.device}"
+    return _on_device(kernel, problem)
 
 
-def _on_device(device: str, launch: Launch) -> int | None:
-    torch: Any = import_torch(device)
-    counter = getattr(torch, device, None)
-    if counter is None or not hasattr(counter, "max_memory_allocated"):
-        return None
+def _on_device(kernel: Subject, problem: Problem) -> tuple[int | None, str]:
+    """By torch's count, of a launch that holds no older results."""
+    device = kernel.device.partition(":")[0]
+    counter: Any = getattr(import_torch(device), device)
+    if not hasattr(counter, "max_memory_allocated"):
+        return None, f"torch does not count the memory of {device}"
+    launch = launch_of(kernel, problem)
     counter.reset_peak_memory_stats()
     before = counter.memory_allocated()
     run(launch)
-    return int(counter.max_memory_allocated()) - int(before)
+    return int(counter.max_memory_allocated()) - int(before), ""
 
 
-def _of_child(kernel: Subject, workload: Workload, seed: int) -> int:
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance.peak_memory", kernel.spec, str(seed)],
-        input=json.dumps(asdict(replace(workload, real=None))),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    if done.returncode:
-        raise RuntimeError(f"the child that measures memory failed\n{done.stderr}")
-    return int(done.stdout)
+def _of_child(kernel: Subject, workload: Workload, seed: int) -> tuple[int | None, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder, "bytes")  # standard output is the kernel's
+        done = subprocess.run(
+            [sys.executable, "-m", "conformance.peak_memory", kernel.spec, str(seed), str(answer)],
+            input=json.dumps(asdict(replace(workload, real=None))),
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            return None, f"the child process that measures memory failed: {last}"
+        return int(answer.read_text()), ""
 
 
 def measured(kernel: Subject, workload: Workload, *, seed: int) -> int:
     """Bytes by which the high-water mark of this process rises in one launch."""
-    first = replace(workload, batch=1, seqlen_q=min(workload.seqlen_q, SMALL), seqlen_k=None)
-    run(_prepared(kernel, replace(first, lens=None), seed))
+    lens = None if workload.lens is None else (SMALL,)
+    tokens = min(workload.seqlen_q, SMALL)
+    first = replace(workload, batch=1, seqlen_q=tokens, seqlen_k=None, lens=lens)
+    with suppress(Unsupported):
+        run(_prepared(kernel, first, seed))
     launch = _prepared(kernel, workload, seed)
     _give_back()
     RESET.write_text("5")  # the high-water mark becomes what is resident
@@ -89,12 +107,12 @@ def _high_water() -> int:
     return int(line.split()[1]) * 1024
 
 
-def main(spec: str, seed: str) -> None:
-    """Print what `measured` finds for the workload that standard input describes."""
+def main(spec: str, seed: str, answer: str) -> None:
+    """Write what `measured` finds for the workload that standard input describes."""
     fields = json.load(sys.stdin)
     if fields["lens"] is not None:
         fields["lens"] = tuple(fields["lens"])
-    print(measured(load(spec), Workload(**fields), seed=int(seed)))
+    Path(answer).write_text(str(measured(load(spec), Workload(**fields), seed=int(seed))))
 
 
 if __name__ == "__main__":

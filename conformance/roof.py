@@ -24,12 +24,26 @@ COPIED = 2**27
 """Bytes of a copy: far beyond any cache."""
 
 
+@lru_cache
+def is_reached(device: str) -> bool:
+    """Whether something can be run there without the kernel: on a CPU, or where torch does."""
+    if device in ("cpu", "emulator"):
+        return device == "cpu"
+    if find_spec("torch") is None:
+        return False
+    try:
+        import_torch(device).empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError):  # torch does not know it, or it is absent
+        return False
+    return True
+
+
 def gflops(problem: Problem, device: str) -> float | None:
-    """GFLOP/s of q k^T, dense, of as many heads as fit; None on an emulator, which has no other.
+    """GFLOP/s of q k^T, dense, of as many heads as fit; None where none can be measured.
 
     By torch in the problem's format where there is torch, else by NumPy in float32.
     """
-    if device == "emulator":
+    if not is_reached(device):
         return None
     seqlen_q, seqlen_k = problem.max_seqlen_q, problem.max_seqlen_k
     heads = max(1, min(problem.heads_q * problem.batch, LARGEST // (seqlen_q * seqlen_k)))
@@ -38,8 +52,8 @@ def gflops(problem: Problem, device: str) -> float | None:
 
 @lru_cache
 def gbytes(device: str) -> float | None:
-    """GB/s of a copy, each byte counted as read and as written; None on an emulator."""
-    if device == "emulator":
+    """GB/s of a copy, each byte read and written; None where none can be measured."""
+    if not is_reached(device):
         return None
     copy = _torch_copy(device) if find_spec("torch") else _numpy_copy()
     return 2 * COPIED / _seconds(copy) / 1e9

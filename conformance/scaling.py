@@ -23,7 +23,7 @@ class Limit:
     values : int
         The same for elements of k.
     head : int
-        Multiplications beyond which the queries of one key head are halved, until they fit.
+        Multiplications beyond which the length of one key head is halved, until they fit.
     """
 
     layer: int
@@ -82,7 +82,7 @@ def trials(kernels: Sequence[Subject], *, forward: bool, shrink: int) -> list[An
         pytest.param(
             kernel,
             sized(variant, kernel.device, shrink=shrink),
-            id=f"{kernel.name}-{variant.name}",
+            id=f"{kernel.name}-{variant.name}{_suffix(kernel.device, shrink)}",
             marks=[getattr(pytest.mark, mark) for mark in variant.marks],
         )
         for workload in WORKLOADS
@@ -90,3 +90,8 @@ def trials(kernels: Sequence[Subject], *, forward: bool, shrink: int) -> list[An
         for kernel in kernels
         if variant.pass_ == "forward" or not forward
     ]
+
+
+def _suffix(device: str, shrink: int) -> str:
+    """Of a name, so that saved times of another size are not compared with these."""
+    return f"-shrink-{shrink}" if device in LIMITS and shrink > 1 else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npu_kernels.binding import Call, CoreCounters
+from npu_kernels.binding import Call, CoreCounters, Declined
 from npu_kernels.bits import encode
 from npu_kernels.chips import CHIPS
 from npu_kernels.device_memory import OnDevice
@@ -18,7 +18,7 @@ from npu_kernels.gradients import Backward, Gradients, prepare_backward
 from npu_kernels.knobs import Knobs
 from npu_kernels.performance import on_every_chip
 from npu_kernels.question import Question
-from reference.problem import Problem, Result
+from reference.problem import Problem, Result, Unsupported
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,9 +45,18 @@ class AscendLaunch:
     decoded: Callable[[Problem, Answer, Gradients | None], Result]
 
     def launch(self) -> None:
-        """Launch the kernels, one after the other in one stream."""
-        for call in self._calls():
-            call.launch()
+        """Launch the kernels, one after the other in one stream.
+
+        Raises
+        ------
+        Unsupported
+            If the library declines what it is asked.
+        """
+        try:
+            for call in self._calls():
+                call.launch()
+        except Declined as error:
+            raise Unsupported(str(error)) from None
 
     def synchronize(self) -> None:
         """Wait for the device; the emulator is done when a call returns."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from conformance.torch_bridge import TorchKernel, TorchLaunch, from_torch, import_torch
 from npu_kernels import dispatch
+from npu_kernels.torch_probe import probe
 from reference.contract import Contract
 from reference.formats import BF16, FP32, FP64, Array
 from reference.problem import Problem, Result, Unsupported
@@ -73,16 +75,22 @@ class Eager:
 
 @cache
 def kernel() -> Eager:
-    """It on the GPU if there is one, else on the CPU."""
+    """It on the NPU or the GPU if there is one, else on the CPU; not run on an NPU yet."""
     return Eager(
         from_torch(
             attention,
             name="eager",
-            device=dispatch.device(),
+            device=_device(),
             supports=SUPPORTS,
             layout="bhsd",
         )
     )
+
+
+def _device() -> str:
+    """Where our kernel runs, too, so that the two can be compared."""
+    sees_npu = find_spec("torch_npu") is not None and probe().devices > 0
+    return "npu" if sees_npu else dispatch.device()
 
 
 def require_meaning(problem: Problem) -> None:

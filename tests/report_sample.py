@@ -32,6 +32,7 @@ BENCHMARK = {
     "matmul_fraction": 0.6,
     "copy_gbytes": 25.0,
     "peak_memory_bytes": 8_000_000,
+    "peak_memory_note": "",
     "tokens_per_second": 42_000.0,
     "budget": 0.41,
     "judged": "2 of 5 key heads",

@@ -36,6 +36,7 @@ def row(text: str, kernel: str) -> list[str]:
 
 def test_speed_up_is_over_eager_on_the_same_device_and_problem():
     records = [
+        record("eager_v2", milliseconds=1.0),
         record("eager[cpu]", milliseconds=8.0),
         record("fast[cpu]", milliseconds=2.0),
         record("emulated", device="emulator"),
@@ -63,7 +64,9 @@ def test_speed_up_is_over_eager_on_the_same_device_and_problem():
 )
 def test_the_whole_is_balanced_and_launched_once(scaled_down, hbm, microseconds):
     facts = {"modelled": {"910B2": CHIP | {"hbm_seconds": hbm}}, "scaled_down": scaled_down}
-    assert whole(facts, "910B2") == pytest.approx(1e-6 * microseconds)
+    seconds, bound = whole(facts, "910B2")
+    assert seconds == pytest.approx(1e-6 * microseconds)
+    assert bound == ("HBM" if hbm == 15e-6 else "AIV V")
 
 
 def test_what_is_modelled_is_labelled_and_counts_the_tokens_of_the_whole():
@@ -71,6 +74,19 @@ def test_what_is_modelled_is_labelled_and_counts_the_tokens_of_the_whole():
     text = table([record("ours", modelled=modelled, tokens_per_second=3.0)], width=WIDTH)
     assert "model, not measurement: ms of the whole workload, ours" in text
     assert re.search(r"w-causal-forward +0\.03 +AIV V +100$", text, flags=re.M)  # 3e-3 / 30e-6
+
+
+def test_each_kernels_model_has_its_own_table_and_chips():
+    other = record("theirs", modelled={"another": CHIP})
+    text = table([record("ours", modelled={"910B2": CHIP}), other], width=WIDTH)
+    ours, theirs = text.split("model, not measurement: ")[1:]
+    assert ours.startswith("ms of the whole workload, ours") and "another" not in ours
+    assert theirs.startswith("ms of the whole workload, theirs") and "another tokens/s" in theirs
+
+
+def test_memory_that_is_not_known_says_why():
+    text = table([record("k", peak_memory_bytes=None, peak_memory_note="it died")], width=WIDTH)
+    assert "k: no memory: it died" in text
 
 
 def test_nothing_timed_is_said():

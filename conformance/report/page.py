@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from conformance.bench_table import whole
 from conformance.compare import SIGMAS
 from conformance.record import Record
 from conformance.report import figures
@@ -142,13 +143,13 @@ def _sweep(tests: Sequence[Record]) -> str:
     return figures.lengths(points) if points else ""
 
 
-def _modelled(tests: Sequence[Record]) -> list[tuple[Record, str, Record]]:
-    """Modelled times of each benchmark, chip by chip."""
+def _modelled(tests: Sequence[Record]) -> list[tuple[Record, str, float, str]]:
+    """Each benchmark, chip by chip: modelled seconds of the whole workload, and its bound."""
     return [
-        (test, chip, figures)
+        (test, chip, *whole(test["benchmark"], chip))
         for test in tests
         if test.get("benchmark")
-        for chip, figures in (test["benchmark"]["modelled"] or {}).items()
+        for chip in test["benchmark"]["modelled"] or {}
     ]
 
 
