@@ -17,6 +17,7 @@ from conformance.report import figures
 from conformance.report.distributions import budget
 from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
 from conformance.standards import STANDARDS
+from conformance.workloads import WORKLOADS
 from reference.result import Result
 
 Document = dict[str, Any]
@@ -55,7 +56,7 @@ def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
         units=UNITS,
         sweep=_sweep(tests),
         maps=[(one, figures.heat_maps(one)) for one in document["maps"]],
-        benchmarks=[one for one in tests if one.get("benchmark")],
+        benchmarks=_benchmarks(tests),
         roofline=_roofline(tests),
         modelled=_modelled(tests),
         standards=_standards(document),
@@ -143,12 +144,25 @@ def _sweep(tests: Sequence[Record]) -> str:
     return figures.lengths(points) if points else ""
 
 
+def _benchmarks(tests: Sequence[Record]) -> list[Record]:
+    """What was timed, kernels side by side, in the order of the workloads."""
+    places = {workload.id: at for at, workload in enumerate(WORKLOADS)}
+    timed = [one for one in tests if one.get("benchmark")]
+    return sorted(
+        timed,
+        key=lambda one: (
+            places.get(one["benchmark"]["workload"], len(places)),
+            one["benchmark"]["causal"],
+            one["benchmark"]["pass"],
+        ),
+    )
+
+
 def _modelled(tests: Sequence[Record]) -> list[tuple[Record, str, float, str]]:
     """Each benchmark, chip by chip: modelled seconds of the whole workload, and its bound."""
     return [
         (test, chip, *whole(test["benchmark"], chip))
-        for test in tests
-        if test.get("benchmark")
+        for test in _benchmarks(tests)
         for chip in test["benchmark"]["modelled"] or {}
     ]
 
@@ -196,5 +210,5 @@ def _judged(standard: str, tests: Sequence[Record]) -> dict[str, int]:
 
 
 def _roofline(tests: Sequence[Record]) -> str:
-    timed = [one["benchmark"] | {"kernel": one["kernel"]} for one in tests if one.get("benchmark")]
+    timed = [one["benchmark"] | {"kernel": one["kernel"]} for one in _benchmarks(tests)]
     return figures.roofline(timed) if timed else ""
