@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from conformance import bench_table
-from conformance.record import KEY, PICTURE, REMARK, Record
+from conformance.record import KEY, PICTURE, REMARK, Record, lost
 from conformance.report.document import NAME, document
 from conformance.report.table import suspicions, table
 from conformance.report.write import PAGE, write
 from conformance.run import Run
 
 SHOWN = 10
+HERE = Path(__file__).parent
+
+
+def is_ours(nodeid: str) -> bool:
+    """Whether a test is one of the suite's, by its file's name."""
+    return (HERE / Path(nodeid.partition("::")[0]).name).exists()
 
 
 class Ledger:
@@ -35,6 +42,10 @@ class Ledger:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a test's report carries."""
+        kept = any(key == KEY for key, _ in report.user_properties)
+        if report.failed and is_ours(report.nodeid) and (report.when != "call" or not kept):
+            names = [subject.name for subject in self.run.subjects]
+            self.records.append(lost(report, names))
         if report.when != "call":
             return
         outcome = "declined" if report.outcome == "skipped" else report.outcome
@@ -57,7 +68,10 @@ class Ledger:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self.run.report is not None:
-            write(self.run.report, document(self.run, self.records, pictures=self.pictures))
+            complete = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            pictures = self.pictures
+            told = document(self.run, self.records, pictures=pictures, complete=complete)
+            write(self.run.report, told)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, cast
 
@@ -59,9 +60,9 @@ def record_of(
     if "workload" in params:
         return record | _of_benchmark(item)
     if not isinstance(question, Question):
-        record["case"] = item.callspec.id.replace(f"{kernel.name}-", "").replace(
-            f"-{kernel.name}", ""
-        )
+        first = next(iter(params)) == "kernel"  # its id is at one end: see the plugin
+        ids = list(item.callspec._idlist)
+        record["case"] = "-".join(ids[1:] if first else ids[:-1])
         return record | {"features": [], "absent": [], "tensors": [], "contract": {}}
     case, format = cast("tuple[Asked, str]", params["question"])
     verdict = item.stash.get(VERDICT, None)
@@ -82,6 +83,17 @@ def record_of(
             for score in scores
         ],
     }
+
+
+def lost(report: pytest.TestReport, kernels: Sequence[str]) -> Record:
+    """Of a test that left no record: its process died, or it failed before or after its call."""
+    test, _, id = report.nodeid.rpartition("::")[2].partition("[")
+    id = id.removesuffix("]")
+    kernel = max((name for name in kernels if id.startswith(name)), key=len, default="")
+    text = str(report.longrepr).strip() or "its process died"
+    record: Record = {"kernel": kernel, "test": test, "case": id.removeprefix(kernel).strip("-")}
+    record |= {"declined": "", "failed": text, "command": "", "features": [], "absent": []}
+    return record | {"tensors": [], "contract": {}, "outcome": "failed", "seconds": 0.0}
 
 
 def _of_benchmark(item: pytest.Function) -> Record:

@@ -13,8 +13,11 @@ from reference.formats import Array
 LEAST, MOST = -24, 8
 """Powers of two between which sizes are told apart; what lies beyond counts with the outermost."""
 
-ROW_TILES, COLUMN_TILES, HEADS = 48, 16, 32
+ROW_TILES, COLUMN_TILES, HEAD_TILES = 48, 16, 32
 """The finest that a map is."""
+
+EXPONENT, BIAS = 23, 126
+"""Where the exponent of a float32 lies; a number in [1/2, 1) has this one."""
 
 Spread = dict[str, Any]
 
@@ -34,10 +37,10 @@ def spread_of(score: Score) -> Spread:
 
 
 def _by_power(sizes: Array) -> list[int]:
-    finite = np.where(np.isfinite(sizes), sizes, 2.0**MOST)
-    mantissa, exponent = np.frexp(finite.ravel())
-    places = np.clip(exponent, LEAST, MOST) - LEAST
-    places[mantissa == 0] = 0
+    with np.errstate(over="ignore"):
+        bits = sizes.astype(np.float32).ravel().view(np.int32)
+    exponents = (bits >> EXPONENT) - BIAS  # of 0 the least there is, of inf and NaN the largest
+    places = np.clip(exponents, LEAST, MOST) - LEAST
     return [int(count) for count in np.bincount(places, minlength=MOST - LEAST + 1)]
 
 
@@ -45,22 +48,28 @@ def map_of(score: Score) -> Spread | None:
     """Largest error / allowed for each (head, tile of rows) and (tile of columns, tile of rows).
 
     None for tensors without rows: dsink, and what has no elements. Heads of all sequences stand
-    one after another; columns are channels, or keys for dbias.
+    one after another, in tiles where they are many; columns are channels, or keys for dbias.
     """
     if score.compared is None or not score.elements or score.name == "dsink":
         return None
     ratio = _rows_heads_columns(score.name, score.compared)
-    rows, _, columns = ratio.shape
-    row_tile, column_tile = -(-rows // ROW_TILES), -(-columns // COLUMN_TILES)
-    by_rows = np.maximum.reduceat(ratio, np.arange(0, rows, row_tile), axis=0)
-    by_columns = np.maximum.reduceat(by_rows, np.arange(0, columns, column_tile), axis=2)
+    most = (ROW_TILES, HEAD_TILES, COLUMN_TILES)
+    rows, heads, columns = (-(-n // tiles) for n, tiles in zip(ratio.shape, most, strict=True))
+    by_rows = _tiled(ratio, rows, axis=0)
     return {
         "tensor": score.name,
-        "row_tile": row_tile,
-        "column_tile": column_tile,
-        "heads": _rounded(by_rows.max(axis=2)[:, :HEADS].T),
-        "columns": _rounded(by_columns.max(axis=1).T),
+        "row_tile": rows,
+        "head_tile": heads,
+        "column_tile": columns,
+        "heads": _rounded(_tiled(by_rows.max(axis=2), heads, axis=1).T),
+        "columns": _rounded(_tiled(by_rows.max(axis=1), columns, axis=1).T),
     }
+
+
+def _tiled(ratios: Array, tile: int, *, axis: int) -> Array:
+    """The largest of each tile along an axis."""
+    largest: Array = np.maximum.reduceat(ratios, np.arange(0, ratios.shape[axis], tile), axis=axis)
+    return largest
 
 
 def _rows_heads_columns(name: str, compared: Compared) -> Array:

@@ -52,6 +52,12 @@ every_format = pytest.mark.parametrize("format", FORMATS_ASKED)
 
 
 @pytest.fixture
+def strict(request: pytest.FixtureRequest) -> bool:
+    """Whether what is only suspicious fails."""
+    return run_of(request.config).strict
+
+
+@pytest.fixture
 def drops(kernel: Subject, request: pytest.FixtureRequest) -> Drops:
     """Asks the kernel for the masks of a shape, in this run's stream or one that differs."""
     run = run_of(request.config)
@@ -121,7 +127,7 @@ def test_the_row_sum_knows_nothing_of_dropout(
 @every_shape
 @every_format
 def test_the_answer_is_the_oracles_with_the_recovered_mask(
-    kernel: Subject, drops: Drops, shape: Shape, format: str
+    kernel: Subject, drops: Drops, shape: Shape, format: str, strict: bool
 ) -> None:
     masks = drops(shape, format, seeded=True)
     problem = with_values(masks.problem)
@@ -134,7 +140,7 @@ def test_the_answer_is_the_oracles_with_the_recovered_mask(
         problem=question.problem,
         contract=promised,
     )
-    if not verdict.passes():
+    if not verdict.passes(strict=strict):
         told = explain(verdict, question.problem)
         raise Broken(f"with the recovered mask the answer is not the oracle's\n{told}")
 
@@ -193,7 +199,7 @@ def test_the_mask_does_not_depend_on_what_else_is_asked(
 
 
 LATER: dict[str, tuple[int, dict[str, Any]]] = {
-    "odd": (2, {"seqlens_q": (67,) * 3, "seqlens_k": (131,) * 3}),
+    "odd": (2, {"seqlens_q": (97,) * 3, "seqlens_k": (97,) * 3}),
     "packed": (4, {"seqlens_q": (17, 1, 64, 0, 9), "seqlens_k": (33, 9, 70, 5, 30)}),
 }
 
@@ -231,8 +237,10 @@ def test_no_statistic_rejects_its_masks(
 ) -> None:
     run = run_of(request.config)
     proved = is_declared(kernel, run.seed)
-    calls = sources.of_the_stream(run.tier) if proved else sources.of_the_kernel(kernel, run.tier)
-    findings = battery(calls)
+    if proved:
+        findings = sources.of_the_stream(run.tier, run.seed)
+    else:
+        findings = battery(sources.of_the_kernel(kernel, run.tier, run.seed))
     told = sources.remark(findings.bits, run.tier, proved=proved)
     record_property(REMARK, f"{kernel.name} dropout: {told}")
     if run.report is not None:

@@ -87,6 +87,7 @@ def _few_blocks_on(head: Head, i: Array, j: Array) -> Array:
 
 DROPOUT = {
     "dropout-scaled-by-1-minus-p": Host(drop=_scaled_down),
+    "dropout-p-off": asks(lambda one: replace(one, p=one.p + 0.001)),
     "dropout-p-of-8-bits": asks(lambda one: replace(one, p=round(one.p * 256) / 256)),
     "dropout-p-in-bf16": asks(
         lambda one: replace(one, p=1 - float(BF16.round(np.asarray(1 - one.p))))

@@ -91,6 +91,7 @@ def record(case: str = "plain", outcome: str = "passed", **changes: Any) -> dict
         else {
             "tensor": "out",
             "row_tile": 4,
+            "head_tile": 1,
             "column_tile": 4,
             "heads": [[0.1] * 32, [0.5] * 32],
             "columns": [[0.1] * 32] * 16,
@@ -105,6 +106,7 @@ def document(*records: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "written": "2026-01-02T03:04:05+00:00",
+        "complete": True,
         "seed": 7,
         "tier": "smoke",
         "strict": False,

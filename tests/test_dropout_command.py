@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from conformance.dropout.__main__ import main
+from conformance.dropout.battery import battery
+from conformance.dropout.generators import GENERATORS
 
 
 @pytest.mark.parametrize(
@@ -92,3 +94,32 @@ def test_plots_are_pictures_of_what_was_counted(tmp_path: Path) -> None:
         for kind in ("rows", "heads", "lags", "plane"):
             path = tmp_path / "new" / f"{name}-{kind}.svg"
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+BROKEN = """
+def raises(problem): raise KeyError("lost")
+def nothing(problem): return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--kernel", "broken.py:raises"], "ERROR: the kernel raised KeyError"),
+        (["--kernel", "broken.py:nothing"], "ERROR: the kernel returned a NoneType"),
+        (["--generator", "p-8bit", "--p", "0.999", "--bits", "3e7"], "ERROR: dropout p is 1.0"),
+        (["--kernel", "broken.py:nothing", "--shape", "1,1,2,3"], "ERROR: --shape is for"),
+        (["--generator", "philox", "--runs", "3"], "ERROR: --runs is for --calibrate"),
+        (["--power", "--declared", "philox"], "ERROR: --plots and --declared are for one run"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(words, said, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text(BROKEN)
+    assert main(words) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+
+
+def test_what_a_shape_cannot_show_is_said() -> None:
+    unseen = battery(GENERATORS["philox"].calls(8, p=0.1, shape=(1, 1, 32, 32))).cannot_tell
+    assert {"shared-heads", "restart-4096"} <= set(unseen)

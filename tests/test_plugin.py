@@ -193,6 +193,16 @@ def test_the_report_keeps_its_schema_and_is_the_same_from_parallel_workers(tmp_p
     assert alone == parallel
 
 
+def test_a_worker_that_dies_is_a_failure_in_the_report(tmp_path):
+    run = judge(tmp_path, "-n", "1", "--report", "report", kernels=("right", "exits"))
+    assert run.returncode == 1, run.stdout
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    jsonschema.validate(content, json.loads((PACKAGE / "report_schema.json").read_text()))
+    told = {kernel["name"]: kernel["totals"] for kernel in content["kernels"]}
+    assert told["exits"]["failed"] == 1 and told["right"]["passed"] == 2
+    assert "crashed" in next(t["failed"] for t in content["tests"] if t["kernel"] == "exits")
+
+
 def test_isolated_kernels_fail_one_by_one(tmp_path):
     limits = ("--isolate", "--case-timeout", "20", "--case-memory", "4")
     run = judge(tmp_path, *limits, kernels=("right", "crashes", "exits"))

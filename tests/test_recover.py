@@ -75,7 +75,7 @@ def test_an_answer_that_tells_of_no_decision_is_refused_in_a_sentence(tmp_path, 
 
 def test_masks_are_read_off_a_kernel_until_the_time_is_up(monkeypatch):
     monkeypatch.setitem(sources.SECONDS, "default", 0.0)
-    (masks,) = sources.of_the_kernel(subject(dense.attention), "default")
+    (masks,) = sources.of_the_kernel(subject(dense.attention), "default", seed=0)
     said = sources.remark(masks.keep.size, "default", proved=False)
     assert said == (
         "1,048,576 decisions read off its answers; 10,000,000 were asked for, and 0 s were up"

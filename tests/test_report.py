@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,6 +126,24 @@ def test_a_run_has_passed_if_something_passed_and_nothing_failed(outcome: str) -
     assert f'conformance: <span class="{"passed" if outcome == "passed" else "failed"}"' in html
 
 
+def test_a_run_that_was_interrupted_has_not_passed() -> None:
+    html = page(sample.document(sample.record()) | {"complete": False})
+    assert 'conformance: <span class="interrupted"' in html
+
+
+def test_a_kernel_that_declines_everything_has_not_failed() -> None:
+    html = page(sample.document(sample.record(outcome="declined")))
+    assert '<div class="card declined">' in html
+
+
+@pytest.mark.parametrize("name", ["a$b_$c", "_hidden", "<b>", "two words"])
+def test_a_kernel_may_have_any_name(name: str) -> None:
+    records = [sample.record(kernel=name), sample.record(kernel=name, benchmark=sample.BENCHMARK)]
+    document = sample.document(*records)
+    document["kernels"][0]["name"] = name
+    assert page(document).count(escape(name)) > 4
+
+
 def test_a_law_alone_has_no_lengths_and_no_errors() -> None:
     law = {name: sample.record()[name] for name in ("kernel", "outcome", "seconds", "declined")}
     law |= {"test": "test_law", "case": "fp16", "features": [], "tensors": [], "failed": ""}
@@ -188,6 +207,13 @@ def test_a_size_counts_between_its_powers_of_two(size: float, place: int) -> Non
 def test_errors_are_told_in_sigmas_too() -> None:
     counts = spread_of(score([[0.6]], allowed=1.0, sigma=0.1))
     assert (counts["budget"][-LEAST], counts["z"][3 - LEAST]) == (1, 1)
+
+
+def test_an_error_in_any_head_is_on_the_map() -> None:
+    error = np.zeros((2, 100, 20, 8))
+    error[1, 70, 19, 3] = 5.0
+    shown = map_of(score(error))
+    assert (shown["head_tile"], np.max(shown["heads"]), np.max(shown["columns"])) == (2, 5.0, 5.0)
 
 
 SHAPES = {

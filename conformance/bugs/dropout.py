@@ -12,6 +12,12 @@ DROPOUT = (
         seen="the factor of dropout that scales at inference, in the place of the other",
     ),
     Bug(
+        "dropout-p-off",
+        what="a weight is dropped with another probability than p, by 0.001",
+        effect="a thousandth of the decisions differ from the stream's",
+        seen="thresholds computed from 1 - p in a few digits, or compared with <= at a coarse grid",
+    ),
+    Bug(
         "dropout-p-of-8-bits",
         what="p is rounded to a multiple of 1/256 before it is compared with a random number",
         effect="another share is dropped than p says, while 1 / (1 - p) is that of p",

@@ -46,6 +46,7 @@ CASES = (
         catches=(
             "dropout-unscaled",
             "dropout-scaled-by-1-minus-p",
+            "dropout-p-off",
             "dropout-p-of-8-bits",
             "dropout-p-in-bf16",
         ),

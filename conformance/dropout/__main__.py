@@ -19,10 +19,11 @@ from conformance.dropout.compare import compared
 from conformance.dropout.faults import fewest_bits
 from conformance.dropout.faulty import FAULTY
 from conformance.dropout.generators import GENERATORS, SHAPE, Generator, Shape
-from conformance.dropout.masks import Masks, Refused
+from conformance.dropout.masks import Masks
 from conformance.dropout.power import power
 from conformance.dropout.recover import Broken, masks_of_kernel
-from conformance.kernel import UsageError, load
+from conformance.kernel import BadAnswer, InputChanged, UsageError, load
+from conformance.trace import is_kernels, own_traceback
 from reference.problem import Unsupported
 
 USAGE = 2  # exit code
@@ -41,8 +42,14 @@ def main(words: Sequence[str] | None = None) -> int:
             print(power(p=options.p, alpha=options.alpha, runs=options.runs or 300, watch=_watched))
             return 0
         return _judge(options)
-    except (UsageError, Unsupported, Refused) as error:
+    except (UsageError, Unsupported, BadAnswer, InputChanged, ValueError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
+        return USAGE
+    except Exception as error:
+        if not is_kernels(error):
+            raise
+        told = f"the kernel raised {type(error).__name__} (its traceback is above)"
+        print(f"{own_traceback(error)}\nERROR: {told}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -66,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--p", type=float, default=0.1, help="probability of dropping (0.1)")
     top.add_argument("--shape", metavar="B,H,Q,K", help="of the masks of a generator's call")
     top.add_argument("--alpha", type=float, default=1e-6, help="chance of a false alarm (1e-6)")
-    top.add_argument("--seed", type=int, default=0, help="of the generator (0)")
+    top.add_argument(
+        "--seed", type=int, default=0, help="of the generator, or of the kernel's dropout (0)"
+    )
     top.add_argument("--declared", metavar="G", help="compare with this generator, bit by bit")
     top.add_argument("--runs", type=int, metavar="N", help="of --calibrate (1000) or --power (300)")
     top.add_argument("--plots", type=Path, metavar="DIR", help="draw what was counted, as SVG")
@@ -81,6 +90,12 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--calibrate is for a --generator: leave --kernel and --power out")
     if options.kernel and options.declared:
         raise UsageError("--declared is for --generator: the suite compares a kernel's, bit by bit")
+    if options.shape and not options.generator:
+        raise UsageError("--shape is for --generator: leave it out")
+    if (options.power or options.calibrate) and (options.plots or options.declared):
+        raise UsageError("--plots and --declared are for one run: leave --power, --calibrate out")
+    if options.runs is not None and not (options.power or options.calibrate):
+        raise UsageError("--runs is for --calibrate and --power: leave it out")
     if not 0 <= options.p < 1:
         raise UsageError(f"--p is {options.p:g}: give a probability of dropping in [0, 1)")
     if not 0 < options.alpha < 1:
@@ -153,7 +168,7 @@ def _calls(options: argparse.Namespace, differences: list[str]) -> Iterator[Mask
     most = int(options.bits)
     if options.kernel:
         subject = load(options.kernel)
-        calls = masks_of_kernel(subject, p=options.p, calls=most)
+        calls = masks_of_kernel(subject, p=options.p, calls=most, seed=options.seed)
     else:
         generator, shape = _generator(options.generator), _shape(options)
         calls = generator.calls(most, p=options.p, shape=shape, seed=options.seed)

@@ -21,18 +21,21 @@ P = 0.35
 P_ROUNDED = 0.99
 """Its roundings to bf16, fp16 and 8 bits change 1 / (1 - p) by more than any bound of out."""
 
-FORMATS_ASKED = ("fp16", "bf16")
+FORMATS_ASKED = ("fp16", "bf16", "fp32")
 
 CAUSAL = Mask(window=(None, 0))
 SHAPES = {
-    "one-call": Shape(seqlens_q=(31, 31), seqlens_k=(29, 29)),
-    "odd": Shape(seqlens_q=(67, 67), seqlens_k=(131, 131)),
+    "one-call": Shape(seqlens_q=(31, 31), seqlens_k=(31, 31)),
+    "odd": Shape(seqlens_q=(97, 97), seqlens_k=(97, 97)),
     "causal": Shape(seqlens_q=(70, 70), seqlens_k=(91, 91), mask=CAUSAL),
     "window": Shape(seqlens_q=(90, 90), seqlens_k=(77, 77), mask=Mask(window=(20, 7))),
     "packed": Shape(seqlens_q=(17, 1, 64, 0, 40), seqlens_k=(33, 9, 70, 5, 129), packed=True),
     "gqa": Shape(seqlens_q=(31, 31), seqlens_k=(67, 67), heads_q=6, heads_k=2),
 }
-"""Several sequences, heads and, but for the first, tiles of keys; lengths no tile divides."""
+"""Several sequences, heads and, but for the first, tiles of keys; lengths no tile divides.
+
+The first two are what every kernel can be asked: the lengths of queries and keys are equal.
+"""
 
 
 @lru_cache(maxsize=1)
@@ -99,7 +102,7 @@ def is_declared(subject: Subject, seed: int) -> bool:
     Raises
     ------
     Unsupported
-        If the kernel declines fp16 and bf16 alike.
+        If the kernel declines every format.
     """
     declined: list[Unsupported] = []
     for format in FORMATS_ASKED:

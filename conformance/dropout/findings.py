@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from conformance.dropout.faults import cannot_tell
-from conformance.dropout.faulty import FAULTY
+from conformance.dropout.faulty import FAULTY, PERIOD
 from conformance.dropout.scores import Test
 from conformance.dropout.totals import Totals
 from conformance.dropout.verdict import likely
@@ -72,12 +72,21 @@ class Findings:
     def cannot_tell(self) -> dict[str, int]:
         """Faults that so few bits cannot show, and the bits that each takes.
 
-        An overlap of calls takes two of them. Faults of p are left out where the keep rate is
-        rejected.
+        An overlap of calls takes two of them, heads that share a mask two heads, and a restart
+        calls of more elements than it leaves: where there are not, the bits are those of twice
+        the run's calls or heads, or of calls that are long enough. Faults of p are left out where
+        the keep rate is rejected.
         """
-        unseen = cannot_tell(self.totals.p, self.bits, self.alpha)
-        if self.totals.calls == 1 and self.totals.p > 0:
-            unseen["overlap"] = max(2 * self.bits, unseen.get("overlap", 0))
+        unseen, totals = cannot_tell(self.totals.p, self.bits, self.alpha), self.totals
+        elements = self.bits // totals.calls
+        short = {
+            "overlap": 2 * self.bits if totals.calls == 1 else 0,
+            "shared-heads": 2 * self.bits if totals.shape[1] == 1 else 0,
+            "restart-4096": 2 * PERIOD * totals.calls if elements <= PERIOD else 0,
+        }
+        for name, bits in short.items():
+            if bits and totals.p > 0:
+                unseen[name] = max(bits, unseen.get(name, 0))
         told = "keep rate" in (test.name for test in self.rejected)
         return {name: bits for name, bits in unseen.items() if not (told and name[:2] == "p-")}
 

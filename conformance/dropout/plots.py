@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,16 @@ def write(findings: Findings, folder: Path, *, name: str) -> list[Path]:
     return [_draw(draw, findings, folder, name, kind) for kind, draw in kinds.items()]
 
 
+def stem(name: str) -> str:
+    """What files of a kernel's begin with: its letters and digits, and a sum if that is not all."""
+    plain = "".join(letter if letter.isalnum() else "-" for letter in name)
+    return plain if plain == name else f"{plain}{zlib.crc32(name.encode()):08x}"
+
+
 def _draw(
     draw: Callable[[Any, Findings], None], findings: Findings, folder: Path, name: str, kind: str
 ) -> Path:
-    path = folder / f"{''.join(c if c.isalnum() else '-' for c in name)}-{kind}.svg"
+    path = folder / f"{stem(name)}-{kind}.svg"
     with drawn(*INCHES) as (figure, svg):
         axes = figure.add_subplot()
         draw(axes, findings)

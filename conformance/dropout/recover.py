@@ -245,13 +245,13 @@ def _given(answer: Result, name: str) -> Array:
 
 
 MASKS = Shape(seqlens_q=(1024,) * 2, seqlens_k=(128,) * 2, heads_q=4, heads_k=4, head_dim=128)
-"""What masks are read off: a million decisions to a call, or half where only head_dim 64 is."""
+"""What masks are read off: a million decisions to a call; fewer where a kernel declines that."""
 
 
-def masks_of_kernel(subject: Subject, *, p: float, calls: int) -> Iterator[Masks]:
+def masks_of_kernel(subject: Subject, *, p: float, calls: int, seed: int = 0) -> Iterator[Masks]:
     """The masks of consecutive calls of a kernel, each read off one call.
 
-    The seed is 0; the offset moves on as torch_npu's does, by PER_CALL.
+    The offset moves on from 0 as torch_npu's does, by PER_CALL.
 
     Raises
     ------
@@ -263,15 +263,15 @@ def masks_of_kernel(subject: Subject, *, p: float, calls: int) -> Iterator[Masks
     taken = _taken(subject, p)
     require_fresh(subject, taken)
     for call in range(calls):
-        problem = taken.replace(dropout=Dropout(p=p, offset=PER_CALL * call))
+        problem = taken.replace(dropout=Dropout(p=p, seed=seed, offset=PER_CALL * call))
         yield Masks(keep=recover(subject, problem).keep, p=p)
 
 
 def _taken(subject: Subject, p: float) -> Problem:
     """The first problem to read masks off that the kernel does not decline."""
     declined = []
-    for width in (128, 64):
-        shape = replace(MASKS, seqlens_k=(width,) * 2, head_dim=width)
+    for rows, width in ((1024, 128), (1024, 64), (128, 128), (64, 64)):
+        shape = replace(MASKS, seqlens_q=(rows,) * 2, seqlens_k=(width,) * 2, head_dim=width)
         for format in (BF16, FP16, FP32):
             problem = shape.zeros(format, Dropout(p=p), backward=False)
             try:

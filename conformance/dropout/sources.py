@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from conformance.dropout import plots
+from conformance.dropout.battery import battery
+from conformance.dropout.black_box import stream
 from conformance.dropout.findings import Findings
 from conformance.dropout.generators import GENERATORS, SHAPE
 from conformance.dropout.masks import Masks
@@ -23,13 +26,15 @@ SECONDS = {"smoke": 10.0, "default": 60.0, "full": 1800.0}
 """How long masks are read off a kernel, by tier; what it gave until then is judged."""
 
 
-def of_the_stream(tier: str) -> Iterator[Masks]:
-    """Masks of the problem's own stream: for a kernel whose masks are proved to be these."""
+@lru_cache(maxsize=1)
+def of_the_stream(tier: str, seed: int) -> Findings:
+    """Of masks of the problem's own stream: for kernels whose masks are proved to be these."""
     elements = SHAPE[0] * SHAPE[1] * SHAPE[2] * SHAPE[3]
-    return GENERATORS["philox"].calls(-(-BITS[tier] // elements), p=P)
+    calls = -(-BITS[tier] // elements)
+    return battery(GENERATORS["philox"].calls(calls, p=P, seed=stream(seed).seed))
 
 
-def of_the_kernel(subject: Subject, tier: str) -> Iterator[Masks]:
+def of_the_kernel(subject: Subject, tier: str, seed: int) -> Iterator[Masks]:
     """Masks read off a kernel's answers, until there are enough or the time is up.
 
     Raises
@@ -38,7 +43,8 @@ def of_the_kernel(subject: Subject, tier: str) -> Iterator[Masks]:
         As masks_of_kernel.
     """
     begin, bits = time.monotonic(), 0
-    for masks in masks_of_kernel(subject, p=P, calls=BITS[tier]):
+    seed = stream(seed).seed
+    for masks in masks_of_kernel(subject, p=P, calls=BITS[tier], seed=seed):
         yield masks
         bits += masks.keep.size
         if bits >= BITS[tier] or time.monotonic() - begin > SECONDS[tier]:
@@ -61,6 +67,5 @@ def leave(findings: Findings, folder: Path, name: str) -> list[Path]:
         Of the kernel.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stem = "".join(letter if letter.isalnum() else "-" for letter in name)
-    (folder / f"{stem}.txt").write_text(findings.text() + "\n")
+    (folder / f"{plots.stem(name)}.txt").write_text(findings.text() + "\n")
     return plots.write(findings, folder, name=name)

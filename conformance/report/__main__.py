@@ -13,6 +13,9 @@ USAGE = 2  # exit code
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; its exit code."""
+    if argv[:1] in (["-h"], ["--help"]):
+        print(HELP)
+        return 0
     if argv[:1] != ["compare"]:
         print(HELP, file=sys.stderr)
         return USAGE

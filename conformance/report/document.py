@@ -24,15 +24,25 @@ OUTCOMES = ("passed", "declined", "failed")
 ROWS = (*FEATURES, "laws", "benchmarks", "all")
 """Of the table kernel x feature."""
 
+NO_LAWS = ("test_case", "test_backward_alone", "test_vector", "test_workload")
+
 
 def document(
-    run: Run, records: Sequence[Record], *, pictures: Sequence[str] = ()
+    run: Run, records: Sequence[Record], *, pictures: Sequence[str] = (), complete: bool = True
 ) -> dict[str, Any]:
-    """Everything that is known of a run, as JSON holds it."""
+    """Everything that is known of a run, as JSON holds it.
+
+    Parameters
+    ----------
+    pictures : SVG files in the report's folder
+    complete : bool
+        Nobody and nothing ended the run early.
+    """
     records = sorted(records, key=lambda one: (one["kernel"], one["test"], one["case"]))
     return {
         "schema_version": SCHEMA_VERSION,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "complete": complete,
         "seed": run.seed,
         "tier": run.tier,
         "strict": run.strict,
@@ -102,7 +112,7 @@ def is_about(record: Record, feature: str) -> bool:
     if feature == "benchmarks":
         return bool(record["test"] == "test_workload")
     if feature == "laws":
-        return not record["features"] and record["test"] != "test_workload"
+        return not record["features"] and record["test"] not in NO_LAWS
     if record["outcome"] == "declined":
         return feature in words(record["declined"])
     return feature in record["features"]

@@ -29,6 +29,7 @@ COLOURS = ("#3b82c4", "#d9772b", "#2a9d6f", "#a96bb5", "#8a8a2f", "#c44e6a")
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
+    "text.parse_math": False,  # a kernel's name may have dollars
     "font.size": 8,
     "font.family": "sans-serif",
     "axes.spines.top": False,
@@ -66,6 +67,11 @@ def inlined(svg: str, *, mark: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     return svg.replace(INK, "currentColor")
+
+
+def labelled(name: str) -> str:
+    """A kernel's name as a label; matplotlib leaves those that begin with "_" out of legends."""
+    return f"\u200b{name}" if name.startswith("_") else name
 
 
 def powers(axis: Axis, base: int, *, step: int = 1) -> None:
@@ -114,7 +120,7 @@ def lengths(points: Mapping[str, Sequence[tuple[int, float]]]) -> str:
                     linewidths=0.8,
                     edgecolors=colour,
                     facecolors=face,
-                    label=f"{name}: {'multiples of 128' if multiple else 'other lengths'}",
+                    label=f"{labelled(name)}: {'' if multiple else 'no '}multiples of 128",
                 )
             longest = max([longest, *(at[0] for at in each)])
         for line in range(128, longest + 1, 128):
@@ -138,8 +144,8 @@ def heat_maps(worst: Record) -> str:
     norm = LogNorm(most / 32, most, clip=True)
     with drawn(6.4, 1.9) as (figure, svg):
         left, right = figure.subplots(1, 2)
-        tile = (worst["row_tile"], worst["column_tile"])
-        image = _map(left, worst["heads"], norm, tile=(tile[0], 1), labels=(row, "head"))
+        tile, heads = (worst["row_tile"], worst["column_tile"]), worst["head_tile"]
+        image = _map(left, worst["heads"], norm, tile=(tile[0], heads), labels=(row, "head"))
         _map(right, worst["columns"], norm, tile=tile, labels=(row, column))
         ticks = [most / 32, most / 8, most / 2]
         bar = figure.colorbar(image, ax=(left, right), ticks=ticks, format="{x:.2g}")
@@ -174,7 +180,7 @@ def roofline(benchmarks: Sequence[Record]) -> str:
             mine = [one for one in benchmarks if one["kernel"] == kernel]
             intensity = [one["flops"] / max(one["bytes"], 1) for one in mine]
             reached = [one["gflops"] for one in mine]
-            axes.scatter(intensity, reached, s=14, color=colour, label=kernel)
+            axes.scatter(intensity, reached, s=14, color=colour, label=labelled(kernel))
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=10)
         _roof(axes, [one for one in benchmarks if one["matmul_gflops"] and one["copy_gbytes"]])

@@ -46,7 +46,7 @@ def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
     tests: list[Record] = document["tests"]
     return environment.get_template("page.html.j2").render(
         document=document,
-        verdict=verdict(tests),
+        verdict=verdict(tests) if document["complete"] else "interrupted",
         kernels=[_kernel(one, tests) for one in document["kernels"]],
         features=_features(document),
         failures=[_failure(one) for one in tests if one["outcome"] == "failed"],
@@ -80,7 +80,9 @@ def verdict(tests: Iterable[Record]) -> str:
 
 def _kernel(kernel: Record, tests: Sequence[Record]) -> Record:
     mine = of_kernel(tests, kernel["name"])
-    return kernel | {"verdict": verdict(mine), "worst": worst(mine)}
+    count = totals(mine)
+    judged = count["passed"] or count["failed"]
+    return kernel | {"verdict": verdict(mine) if judged else "declined", "worst": worst(mine)}
 
 
 def _features(document: Document) -> list[Record]:
