@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conformance.compare import Score
 from conformance.error import Compared
@@ -30,18 +31,23 @@ def spread_of(score: Score) -> Spread:
     """
     if score.compared is None:
         return {}
-    compared = score.compared
+    error, sigma = score.compared.error, score.compared.sigma
     with np.errstate(all="ignore"):
-        z = np.where(compared.error == 0, 0.0, np.abs(compared.error) / compared.sigma)
-    return {"budget": _by_power(compared.ratio), "z": _by_power(z)}
+        z = np.divide(error, sigma, out=np.zeros_like(error), where=error != 0)
+        budget, z32 = score.compared.ratio.astype(np.float32), z.astype(np.float32)
+    return {"budget": _by_power(budget), "z": _by_power(z32)}
 
 
-def _by_power(sizes: Array) -> list[int]:
-    with np.errstate(over="ignore"):
-        bits = sizes.astype(np.float32).ravel().view(np.int32)
-    exponents = (bits >> EXPONENT) - BIAS  # of 0 the least there is, of inf and NaN the largest
-    places = np.clip(exponents, LEAST, MOST) - LEAST
-    return [int(count) for count in np.bincount(places, minlength=MOST - LEAST + 1)]
+def _by_power(sizes: NDArray[np.float32]) -> list[int]:
+    """Counts by exponent, as the bits have it: 0 has the least there is, inf and NaN the largest.
+
+    The sign does not matter.
+    """
+    exponents = (sizes.ravel().view(np.uint32) << 1) >> (EXPONENT + 1)
+    counts = np.bincount(exponents, minlength=256)
+    first, last = BIAS + LEAST, BIAS + MOST
+    inner = [int(count) for count in counts[first + 1 : last]]
+    return [int(counts[: first + 1].sum()), *inner, int(counts[last:].sum())]
 
 
 def map_of(score: Score) -> Spread | None:
