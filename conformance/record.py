@@ -19,8 +19,8 @@ from conformance.spread import map_of, spread_of
 from conformance.standards import evaluate
 from conformance.workloads import Workload
 from reference.contract import Contract
-from reference.features import FEATURES
 from reference.formats import Format
+from reference.problem.features import FEATURES
 
 VERDICT = pytest.StashKey[Verdict | None]()
 BENCHMARK = pytest.StashKey[dict[str, Any]]()

@@ -136,7 +136,7 @@ def from_torch(
         Where the function rounds. Default: ``Contract()``.
     device : str
         "cpu", "cuda", "npu", or any other torch device.
-    supports : tuple of words of reference.features.FEATURES
+    supports : tuple of words of reference.problem.features.FEATURES
         All that the function can do; problems that need more are declined.
     layout : "bshd" or "bhsd"
         Of q, k, v and out; a transposed view, not a copy.

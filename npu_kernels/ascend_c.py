@@ -22,9 +22,9 @@ from npu_kernels.gradients import Gradients, flash_backward
 from npu_kernels.knobs import Knobs, from_environment
 from npu_kernels.question import Question
 from reference.contract import Contract
-from reference.features import FEATURES
 from reference.formats import FP32, Array
 from reference.problem import Problem, Result, Unsupported
+from reference.problem.features import FEATURES
 
 DECLINES = ("fp32", "fp64")
 SUPPORTS = tuple(word for word in FEATURES if word not in DECLINES)

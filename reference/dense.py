@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.formats import Array
-from reference.head import Head
 from reference.problem import Problem, Result
+from reference.problem.head import Head
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ import numpy as np
 
 from reference.dense import Weights, softmax
 from reference.formats import FP64, Array
-from reference.head import Head
 from reference.problem import Problem, Result
+from reference.problem.head import Head
 
 U = FP64.unit_roundoff
 

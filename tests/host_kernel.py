@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from reference.formats import Array, Format
-from reference.head import Head
 from reference.problem import Problem, Result
+from reference.problem.head import Head
 
 F32 = np.float32
 NONE = F32(-np.inf)  # the score of a pair that nobody sees

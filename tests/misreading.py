@@ -10,8 +10,8 @@ import numpy as np
 from host_kernel import Host
 
 from reference.formats import Array
-from reference.head import Head
 from reference.problem import Problem, Result
+from reference.problem.head import Head
 
 Kernel = Callable[[Problem], Result]
 

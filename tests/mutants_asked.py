@@ -12,8 +12,8 @@ from misreading import four, round_up, takes, takes_head, takes_mask
 from mutants_softmax import hide_as, sum_in_tile
 
 from reference.formats import FP32, Array
-from reference.head import Head
 from reference.problem import Problem
+from reference.problem.head import Head
 
 
 def _without_cut_tile(head: Head, rows: range, block: int) -> list[range]:

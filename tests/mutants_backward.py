@@ -11,9 +11,9 @@ from misreading import only_backward, takes
 from mutants_layout import rows_lost, visible_with_fill
 
 from reference.formats import Array
-from reference.head import Head
 from reference.mask import Mask
 from reference.problem import Problem, Result
+from reference.problem.head import Head
 
 
 def _no_delta(head: Head, out: Array) -> Array:

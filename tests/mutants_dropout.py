@@ -13,7 +13,7 @@ from misreading import takes_head
 
 from reference.dropout import Dropout
 from reference.formats import BF16, Array
-from reference.head import Head
+from reference.problem.head import Head
 
 Decide = Callable[[Head, Array, Array], Array]
 

@@ -21,8 +21,8 @@ from misreading import (
 )
 
 from reference.formats import Array
-from reference.head import Head
 from reference.problem import Problem, Result
+from reference.problem.head import Head
 
 
 def _whole_tiles(head: Head, rows: range, block: int) -> list[range]:

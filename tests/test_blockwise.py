@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from strategies import UNHURRIED, numbers, problems
 
 from reference import blockwise, dense
-from reference.blockwise import gradient, strips
-from reference.blockwise.scratch import RECALLED, Scratch
+from reference.blockwise import gradient, one_pass
 from reference.contract import Contract
 from reference.formats import BF16, FP64
 from reference.mask import Mask
+from reference.parallel.scratch import RECALLED, Scratch
 from reference.problem import Problem, Result
 
 BLOCKS = st.integers(1, 8)
@@ -54,7 +54,7 @@ def test_plain_scores_give_the_definition_whether_small_or_large(scale, window, 
 @pytest.mark.parametrize("window", [(None, 0), (0, None), (40, 3), (200, 70)])
 @pytest.mark.parametrize("seqlen_k", [200, 300])
 def test_a_strip_is_cut_where_its_rows_see_different_keys(window, seqlen_k):
-    rows, keys = 2 * strips.EDGE, strips.EDGE  # of a strip; attention doubles both
+    rows, keys = 2 * one_pass.EDGE, one_pass.EDGE  # of a strip; attention doubles both
     rng = np.random.default_rng(0)
     q, k = (numbers(rng, FP64, 1, length, 1, 4) for length in (rows, seqlen_k))
     problem = Problem(q=q, k=k, v=k, dout=q, format=FP64, scale=0.1, mask=Mask(window=window))
@@ -195,14 +195,14 @@ def test_an_error_in_one_task_ends_the_others(monkeypatch):
 
 
 def test_an_error_in_one_strip_ends_the_others(monkeypatch):
-    forward = strips._forward
+    forward = one_pass._forward
 
     def fail(result, memory, head, rows, *rest):
         if rows.start == 0:
             raise MemoryError("no strip")
         return forward(result, memory, head, rows, *rest)
 
-    monkeypatch.setattr(strips, "_forward", fail)
+    monkeypatch.setattr(one_pass, "_forward", fail)
     with pytest.raises(MemoryError, match="no strip"):
         blockwise.attention(some(**PLAIN), block_q=2, block_k=2, threads=3)
 

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from conformance.case import Case
 from conformance.inputs import FAMILIES
 from reference import blockwise
-from reference.bounds import error_bound, float32
-from reference.bounds.float32 import MARGIN
-from reference.bounds.units import LARGEST_ERROR
+from reference.bounds import error_bound
+from reference.bounds.float32 import tiles
+from reference.bounds.float32.tiles import MARGIN
+from reference.bounds.scaling import LARGEST_ERROR
 from reference.contract import Contract
 from reference.dropout import Dropout
 from reference.formats import BF16, FORMATS, FP16, FP32, FP64
-from reference.result import Result
+from reference.problem.result import Result
 from tests.strategies import UNHURRIED, problems
 
 SIGMAS = 8
@@ -190,7 +191,7 @@ def test_float32_gives_the_bound_of_float64_or_a_little_more(extra, format):
 def test_weights_that_are_made_again_are_those_that_were_kept(format, monkeypatch):
     problem = ask(format=format, seqlen_q=65, seqlen_k=300, window=(None, 0))
     kept = error_bound(problem)
-    monkeypatch.setattr(float32, "KEPT", 0)
+    monkeypatch.setattr(tiles, "KEPT", 0)
     again = error_bound(problem)
     for result in ("worst", "sigma"):
         for (name, one), (_, other) in pairs(getattr(kept, result), getattr(again, result)):

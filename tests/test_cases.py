@@ -15,8 +15,8 @@ from conformance.compare import UNBOUNDED_LIMIT
 from conformance.inputs import FAMILIES
 from reference.bounds import error_bound
 from reference.contract import Contract
-from reference.features import FEATURES
 from reference.formats import FORMATS
+from reference.problem.features import FEATURES
 
 CASES = all_cases()
 RUN_BY_DEFAULT = [case for case in CASES if case.tier != "full"]

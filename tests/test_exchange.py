@@ -15,9 +15,9 @@ from conformance.cases import all_cases
 from conformance.exchange import load, save
 from conformance.kernel import PROBLEM_TENSORS
 from conformance.layout import steps_of, with_steps
-from reference.features import FEATURES
 from reference.formats import FORMATS, FP32, FP64
 from reference.problem import Problem
+from reference.problem.features import FEATURES
 
 NATIVE = {
     "fp16": np.float16,

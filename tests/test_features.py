@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from reference.dropout import Dropout
-from reference.features import FEATURES
 from reference.formats import FORMATS, FP16, Array
 from reference.mask import Mask
 from reference.problem import Problem, Unsupported
+from reference.problem.features import FEATURES
 
 
 def ones(*shape: int, dtype: type = np.float32) -> Array:

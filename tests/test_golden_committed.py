@@ -14,8 +14,8 @@ from conformance.golden.cases import CASES
 from conformance.golden.manifest import RECORDS, VECTORS
 from conformance.golden.sets import FOLDER
 from conformance.golden.vector import content
-from reference.features import FEATURES
 from reference.formats import FORMATS
+from reference.problem.features import FEATURES
 
 MANIFEST = manifest.read(FOLDER)
 ENTRIES = MANIFEST.entries

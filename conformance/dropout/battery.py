@@ -19,7 +19,7 @@ from conformance.dropout.findings import Findings
 from conformance.dropout.masks import Masks, Refused
 from conformance.dropout.scores import Draw, Test, one
 from conformance.dropout.totals import Totals
-from reference.workers import cores
+from reference.parallel.workers import cores
 
 Sum = NDArray[Any]
 

@@ -20,8 +20,8 @@ from reference.bounds import error_bound
 from reference.contract import Contract
 from reference.dropout import Dropout
 from reference.formats import Array, Format
-from reference.head import Head, Index
 from reference.problem import Problem, Result
+from reference.problem.head import Head, Index
 
 ALPHA = 1e-6
 """Chance that a right kernel fails in one format: every element, factor, variance together."""

@@ -19,9 +19,9 @@ from conformance.dropout.shape import Shape
 from conformance.kernel import BadAnswer, Subject
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, FP32, Array
-from reference.head import Head
 from reference.mask import Bools
 from reference.problem import Problem, Result, Unsupported
+from reference.problem.head import Head
 
 LOUD = 32.0
 """The size of dout: it keeps dS, whose weights are small, among fp16's normal numbers."""

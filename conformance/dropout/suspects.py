@@ -10,9 +10,9 @@ import numpy as np
 
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, Array
-from reference.head import Head
 from reference.mask import Bools
 from reference.problem import Problem
+from reference.problem.head import Head
 
 Element = Callable[[Head, Array, Array], Array]
 

@@ -23,7 +23,7 @@ class About:
     id, why : str
     format : str
     seed : int
-    features : words of reference.features, sorted
+    features : words of reference.problem.features, sorted
     catches : faults of conformance.bugs
     case : the case's fields that are not the default, but the words above
     """

@@ -16,7 +16,7 @@ import numpy as np
 from conformance.record import Record, words
 from conformance.report.distributions import distributions, without_details, worst_maps
 from conformance.run import Run
-from reference.features import FEATURES
+from reference.problem.features import FEATURES
 
 NAME = "report.json"
 SCHEMA_VERSION = 1

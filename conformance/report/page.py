@@ -18,7 +18,7 @@ from conformance.report.distributions import budget
 from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
 from conformance.standards import STANDARDS
 from conformance.workloads import WORKLOADS
-from reference.result import Result
+from reference.problem.result import Result
 
 Document = dict[str, Any]
 LIMITS = {"budget": 1.0, "z": SIGMAS}

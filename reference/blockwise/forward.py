@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.blockwise.arithmetic import Arithmetic
-from reference.blockwise.scores import blocks, decisions, hidden, is_plain, modify, part
-from reference.blockwise.scratch import Scratch
+from reference.blockwise.rounding import Arithmetic
+from reference.blockwise.tile import blocks, decisions, hidden, is_plain, modify, part
 from reference.formats import Array
-from reference.head import Head
-from reference.result import Result
+from reference.parallel.scratch import Scratch
+from reference.problem.head import Head
+from reference.problem.result import Result
 
 # exp of scores within +-40 is within 2**+-58: float64 sums them without a maximum to subtract.
 _SMALL = 40.0

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.blockwise.arithmetic import Arithmetic
-from reference.blockwise.scores import blocks, decisions, hidden, is_plain, meet, modify, part
-from reference.blockwise.scratch import Scratch
+from reference.blockwise.rounding import Arithmetic
+from reference.blockwise.tile import blocks, decisions, hidden, is_plain, meet, modify, part
 from reference.formats import Array
-from reference.head import Head
+from reference.parallel.scratch import Scratch
+from reference.parallel.turns import Turns
 from reference.problem import Result
-from reference.turns import Turns
+from reference.problem.head import Head
 
 
 @dataclass(frozen=True, eq=False)

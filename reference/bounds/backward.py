@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds.exact import part
 from reference.bounds.forward import Errors, Rows
-from reference.bounds.roundoff import Roundoffs
+from reference.bounds.roundoffs import Roundoffs
+from reference.bounds.rows import part
+from reference.bounds.scaling import Units
 from reference.bounds.scores import Scores, scores
-from reference.bounds.units import Units
 from reference.formats import Array
-from reference.head import Head
+from reference.problem.head import Head
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

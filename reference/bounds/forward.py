@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds.roundoff import Roundoffs
+from reference.bounds.roundoffs import Roundoffs
+from reference.bounds.scaling import Units
 from reference.bounds.scores import Scores, scores, tiles
-from reference.bounds.units import Units
 from reference.formats import Array
-from reference.head import Head
+from reference.problem.head import Head
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

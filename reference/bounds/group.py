@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from reference.bounds.assemble import Work
 from reference.bounds.backward import Block, Gradients, RowSums, add_tile, arrivals
-from reference.bounds.exact import add_to_bias, part, row_blocks
+from reference.bounds.rows import add_to_bias, part, row_blocks
 from reference.bounds.scores import tiles
-from reference.bounds.work import Work
-from reference.head import Head
+from reference.problem.head import Head
 
 PARTS = 4  # in which the keys of a row block may be taken side by side; fixed, so that sums are
 FINISHED = 256  # keys that are finished together: few enough to stay near the processor

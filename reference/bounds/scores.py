@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds.roundoff import Roundoffs
-from reference.bounds.units import Units
+from reference.bounds.roundoffs import Roundoffs
+from reference.bounds.scaling import Units
 from reference.formats import Array
-from reference.head import Head
+from reference.problem.head import Head
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

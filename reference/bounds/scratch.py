@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
-from reference.bounds.exact import part
-from reference.bounds.units import Units
+from reference.bounds.rows import part
+from reference.bounds.scaling import Units
 from reference.formats import Array
-from reference.head import Head
+from reference.problem.head import Head
 
 RECALLED = 8
 

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from reference.checks import check
 from reference.dropout import Dropout, HeadDropout
-from reference.features import features_of
 from reference.formats import Array, Format
-from reference.head import Head, Index
 from reference.mask import HeadMask, Mask
-from reference.result import Result, Unsupported
-
-__all__ = ["Head", "Problem", "Result", "Unsupported"]
+from reference.problem.checks import check
+from reference.problem.features import features_of
+from reference.problem.head import Head, Index
+from reference.problem.result import Result, Unsupported
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.bounds.forward import Rows
-from reference.bounds.roundoff import Roundoffs
+from reference.bounds.roundoffs import Roundoffs
+from reference.bounds.scaling import Units
 from reference.bounds.scores import tiles
 from reference.bounds.scratch import Scratch
-from reference.bounds.units import Units
 from reference.formats import Array
-from reference.head import Head
+from reference.problem.head import Head
 
 WEIGHT = 2.0**24  # weights are held times this, so that their squares do not underflow
 MARGIN = 1 + 1e-4  # for the roundings of float32

@@ -8,18 +8,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from reference.bounds.assemble import Work
 from reference.bounds.backward import Block, KeySums, arrivals
-from reference.bounds.exact import part, row_blocks
-from reference.bounds.float32 import Weights
-from reference.bounds.float32_backward import Share, prepare
-from reference.bounds.float32_forward import forward_sums
+from reference.bounds.float32.backward import Share, prepare
+from reference.bounds.float32.forward import forward_sums
+from reference.bounds.float32.tiles import Weights
 from reference.bounds.forward import forward
 from reference.bounds.group import finish_rows
+from reference.bounds.rows import part, row_blocks
 from reference.bounds.scratch import Scratch
-from reference.bounds.work import Work
-from reference.head import Head
-from reference.turns import Turns
-from reference.workers import run
+from reference.parallel.turns import Turns
+from reference.parallel.workers import run
+from reference.problem.head import Head
 
 
 def add_strips(work: Work, groups: list[list[Head]], threads: int | None) -> None:

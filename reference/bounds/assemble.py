@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.bounds.backward import KeySums
-from reference.bounds.exact import part
 from reference.bounds.forward import Errors, Rows
-from reference.bounds.roundoff import Roundoffs
-from reference.bounds.units import Units
+from reference.bounds.roundoffs import Roundoffs
+from reference.bounds.rows import part
+from reference.bounds.scaling import Units
 from reference.formats import Array
-from reference.head import Head
 from reference.problem import Problem, Result
+from reference.problem.head import Head
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

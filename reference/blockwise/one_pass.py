@@ -14,14 +14,14 @@ from itertools import groupby
 
 import numpy as np
 
-from reference.blockwise.arithmetic import EXACT
 from reference.blockwise.forward import finish
-from reference.blockwise.scores import blocks, hidden, meet, part
-from reference.blockwise.scratch import Scratch
+from reference.blockwise.rounding import EXACT
+from reference.blockwise.tile import blocks, hidden, meet, part
 from reference.formats import Array
-from reference.head import Head
-from reference.result import Result
-from reference.turns import Turns
+from reference.parallel.scratch import Scratch
+from reference.parallel.turns import Turns
+from reference.problem.head import Head
+from reference.problem.result import Result
 
 LONGEST = 4096  # keys: a strip of 512 rows is 16 MiB
 EDGE = 128  # rows that are taken together where the mask hides something

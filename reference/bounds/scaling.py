@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from reference.bounds.roundoff import Roundoffs
+from reference.bounds.roundoffs import Roundoffs
 from reference.formats import Array, Format
-from reference.head import Head
+from reference.problem.head import Head
 
 LARGEST_SCORE = 22.0  # then weights are above 2**-80, and float32 holds their squares, scaled
 LARGEST_ERROR = 2.0**-7  # then exp of an error is linear, to a part in 256

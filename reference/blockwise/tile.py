@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reference.blockwise.arithmetic import Arithmetic
-from reference.blockwise.scratch import Scratch
+from reference.blockwise.rounding import Arithmetic
 from reference.formats import Array
-from reference.head import Head
 from reference.mask import Bools
+from reference.parallel.scratch import Scratch
+from reference.problem.head import Head
 
 
 def blocks(length: int, size: int, first: int = 0) -> Iterator[range]:

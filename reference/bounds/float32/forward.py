@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.bounds.float32 import (
+from reference.bounds.float32.tiles import (
     MARGIN,
     UNDERFLOW,
     WEIGHT,
@@ -18,11 +18,11 @@ from reference.bounds.float32 import (
     steepest,
 )
 from reference.bounds.forward import Rows, Sums
-from reference.bounds.roundoff import Roundoffs
+from reference.bounds.roundoffs import Roundoffs
+from reference.bounds.scaling import Units
 from reference.bounds.scratch import Scratch
-from reference.bounds.units import Units
 from reference.formats import Array
-from reference.head import Head
+from reference.problem.head import Head
 
 FAINT = 2.0**-5  # of the variance of lse: what row constants may add
 NOISE = 2.0**-17  # of a row sum in float32

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference.bounds.backward import Block, RowSums
-from reference.bounds.float32 import (
+from reference.bounds.float32.tiles import (
     MARGIN,
     UNDERFLOW,
     WEIGHT,

@@ -8,9 +8,9 @@ import numpy as np
 
 from reference.bounds.scores import tiles
 from reference.formats import Array
-from reference.head import Head
+from reference.parallel.workers import run
 from reference.problem import Problem, Result
-from reference.workers import run
+from reference.problem.head import Head
 
 
 def exact_answer(problem: Problem, *, block_q: int, block_k: int, threads: int | None) -> Result:

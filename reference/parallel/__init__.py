@@ -1,0 +1,1 @@
+"""Threads, the memory of each, and the order in which they add."""
