@@ -6,21 +6,21 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance import oracle
-from conformance.compare import Verdict
-from conformance.explain import explain
 from conformance.golden import records, suite
 from conformance.kernel import Subject
-from conformance.oracle import Question
 from conformance.plugin import run_of
-from conformance.record import VERDICT
+from conformance.run.record import VERDICT
+from conformance.verdict import expected
+from conformance.verdict.expected import Question
+from conformance.verdict.explain import explain
+from conformance.verdict.verdict import Verdict
 
 
 @pytest.fixture
 def question(request: pytest.FixtureRequest) -> Question:
     """The problem of this test with the oracle's answer, which other kernels share."""
     case, format = request.param
-    return oracle.question(case, format, run_of(request.config).seed)
+    return expected.question(case, format, run_of(request.config).seed)
 
 
 @pytest.fixture

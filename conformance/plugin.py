@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance import timing
+from conformance.benchmark import options
 
 if TYPE_CHECKING:
-    from conformance.case import Case
+    from conformance.cases.case import Case
     from conformance.kernel import Subject
-    from conformance.oracle import Asked, SavedProblem
-    from conformance.run import Run
+    from conformance.run.run import Run
+    from conformance.verdict.expected import Asked, SavedProblem
 
 HERE = Path(__file__).parent
 RUN = pytest.StashKey["Run"]()
@@ -85,15 +85,17 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         metavar="GIB",
         help="with --isolate: memory that one call may hold (8)",
     )
-    timing.add_options(group, pluginmanager)
+    options.add_options(group, pluginmanager)
     parser.addini("conformance_kernel", "kernels to judge without --kernel", "linelist", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the suite's markers."""
     config.addinivalue_line("markers", "smoke: the shortest useful run of the conformance suite")
-    for theme in sorted((HERE / "cases").glob("[a-z]*.py")):
-        config.addinivalue_line("markers", f"{theme.stem}: cases of conformance/cases/{theme.name}")
+    for theme in sorted((HERE / "cases" / "themes").glob("[a-z]*.py")):
+        config.addinivalue_line(
+            "markers", f"{theme.stem}: cases of conformance/cases/themes/{theme.name}"
+        )
     config.addinivalue_line("markers", "article: workloads of the table that `tox -e bench` prints")
     config.addinivalue_line("markers", "golden: asks the committed vectors, not the cases")
     config.addinivalue_line("markers", "backward_alone: for kernels with a `backward` of their own")
@@ -105,7 +107,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     option = config.option
     if option.help or option.version or hasattr(config, "workerinput") or not _is_asked(config):
         return None
-    if fault := (timing.fault(config) if timing.is_asked(config) else "") or _prepare(config):
+    if fault := (options.fault(config) if options.is_asked(config) else "") or _prepare(config):
         print(fault, file=sys.stderr)
         return USAGE
     return None
@@ -117,7 +119,7 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
     lines = yield
     if RUN not in config.stash:
         return lines
-    if not timing.is_asked(config):
+    if not options.is_asked(config):
         lines = [line for line in lines if not str(line).startswith("benchmark: ")]
     return [*lines, config.stash[RUN].header()]
 
@@ -146,9 +148,9 @@ def _is_asked(config: pytest.Config) -> bool:
 def _prepare(config: pytest.Config) -> str:
     """Put a Run into the stash; else say what is wrong."""
     from conformance.kernel import UsageError
-    from conformance.ledger import Ledger
-    from conformance.run import prepare
-    from conformance.trace import own_traceback
+    from conformance.kernel.own_traceback import own_traceback
+    from conformance.run.ledger import Ledger
+    from conformance.run.run import prepare
 
     option = config.option
     try:
@@ -212,8 +214,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
     """Every workload for each kernel, sized for where the kernel runs; none unless asked."""
     trials: list[Any] = []
-    if timing.is_asked(metafunc.config):
-        from conformance import scaling
+    if options.is_asked(metafunc.config):
+        from conformance.benchmark import scaling
 
         shrink = metafunc.config.option.benchmark_shrink
         trials = scaling.trials(run.subjects, forward=run.forward, shrink=shrink)
@@ -243,7 +245,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
-    times = timing.is_asked(config)
+    times = options.is_asked(config)
     for item in items:
         wanted = True
         if isinstance(item, pytest.Function) and _is_ours(item.module):
@@ -273,7 +275,7 @@ def subject_of(item: pytest.Item) -> Subject | None:
     if not isinstance(item, pytest.Function) or not _is_ours(item.module):
         return None
     kernel = item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
-    is_subject = type(kernel).__module__ == "conformance.kernel"
+    is_subject = type(kernel).__module__ == "conformance.kernel.subject"
     return kernel if is_subject else None  # type: ignore[return-value]
 
 
@@ -286,7 +288,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Let the suite's verdict on a test be told: declined, failed, or passed."""
     if subject_of(item) is None:
         return (yield)
-    from conformance.outcome import told
+    from conformance.run.outcome import told
 
     with told(item, run_of(item.config)):
         return (yield)
@@ -299,7 +301,7 @@ def pytest_runtest_makereport(
     """Say how to run a failed test alone."""
     report = yield
     if report.failed and (subject := subject_of(item)) is not None:
-        from conformance.outcome import command
+        from conformance.run.outcome import command
 
         report.sections.append(("this one alone", command(item, subject)))
     return report

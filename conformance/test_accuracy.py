@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.ask import ask, ask_backward
-from conformance.compare import Verdict
 from conformance.kernel import Subject
-from conformance.oracle import Question
+from conformance.verdict.ask import ask, ask_backward
+from conformance.verdict.expected import Question
+from conformance.verdict.verdict import Verdict
 
 Conclude = Callable[[Verdict], None]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from conformance.bench import facts, prepared
+from conformance.benchmark.measure import facts, prepared
+from conformance.benchmark.workloads import Workload
 from conformance.kernel import Subject
-from conformance.launch import run
+from conformance.kernel.launch import run
 from conformance.plugin import run_of
-from conformance.record import BENCHMARK, VERDICT
-from conformance.workloads import Workload
+from conformance.run.record import BENCHMARK, VERDICT
 
 
 def test_workload(

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import patterns
-from conformance.compare import judge
-from conformance.dropout import effect, exact, sources
-from conformance.dropout.battery import battery
-from conformance.dropout.black_box import (
+from conformance.cases import patterns
+from conformance.cases.inputs import Stream
+from conformance.dropout.recovery import laws, mean
+from conformance.dropout.recovery.probes import (
     CAUSAL,
     FORMATS_ASKED,
     P_ROUNDED,
@@ -26,14 +25,16 @@ from conformance.dropout.black_box import (
     stream,
     with_values,
 )
-from conformance.dropout.recover import Broken, Recovered
+from conformance.dropout.recovery.recover import Broken, Recovered
 from conformance.dropout.shape import Shape
-from conformance.explain import explain
-from conformance.inputs import Stream
+from conformance.dropout.statistics import sources
+from conformance.dropout.statistics.battery import battery
 from conformance.kernel import Subject
-from conformance.oracle import Question
 from conformance.plugin import run_of
-from conformance.record import PICTURE, REMARK
+from conformance.run.record import PICTURE, REMARK
+from conformance.verdict.expected import Question
+from conformance.verdict.explain import explain
+from conformance.verdict.verdict import judge
 from reference.contract import Contract
 from reference.dropout import Dropout
 from reference.formats import FORMATS
@@ -83,7 +84,7 @@ def test_the_backward_drops_what_the_forward_dropped(
     masks = drops(shape, format)
     if "dv" not in masks.factors:
         raise Unsupported("backward")
-    exact.require_one_mask(masks, contract(kernel, masks))
+    laws.require_one_mask(masks, contract(kernel, masks))
 
 
 @every_shape
@@ -93,7 +94,7 @@ def test_the_mask_is_the_declared_one(
 ) -> None:
     masks = drops(shape, format)
     require_declared(kernel, masks)
-    exact.require_declared(masks)
+    laws.require_declared(masks)
 
 
 @every_shape
@@ -102,7 +103,7 @@ def test_kept_weights_are_multiplied_by_1_over_1_minus_p_and_dropped_ones_by_0(
     kernel: Subject, drops: Drops, shape: Shape, format: str
 ) -> None:
     masks = drops(shape, format)
-    exact.require_scale(masks, contract(kernel, masks))
+    laws.require_scale(masks, contract(kernel, masks))
 
 
 @every_format
@@ -110,7 +111,7 @@ def test_the_scale_is_that_of_p_itself_not_of_a_rounded_p(
     kernel: Subject, drops: Drops, format: str
 ) -> None:
     masks = drops(SHAPES["odd"], format, seeded=True, p=P_ROUNDED)
-    exact.require_scale(masks, contract(kernel, masks))
+    laws.require_scale(masks, contract(kernel, masks))
 
 
 @every_shape
@@ -121,7 +122,7 @@ def test_the_row_sum_knows_nothing_of_dropout(
     masks = drops(shape, format)
     if masks.answers[0].lse is None and masks.answers[0].softmax_sum is None:
         raise Unsupported("it gives no lse")
-    exact.require_row_sum(masks, contract(kernel, masks))
+    laws.require_row_sum(masks, contract(kernel, masks))
 
 
 @every_shape
@@ -131,7 +132,7 @@ def test_the_answer_is_the_oracles_with_the_recovered_mask(
 ) -> None:
     masks = drops(shape, format, seeded=True)
     problem = with_values(masks.problem)
-    question = Question(problem=exact.with_decisions(problem, masks.keep))
+    question = Question(problem=laws.with_decisions(problem, masks.keep))
     promised = contract(kernel, masks)
     verdict = judge(
         kernel(problem),
@@ -150,7 +151,7 @@ def test_the_same_seed_and_offset_draw_the_same_mask(drops: Drops, format: str) 
     masks = drops(SHAPES["one-call"], format, seeded=True)
     again = drops(SHAPES["one-call"], format, seed=masks.dropout.seed)
     what = "the same seed and offset draw two masks"
-    exact.require_same(again.keep, masks.keep, masks.seen, p=P, what=what)
+    laws.require_same(again.keep, masks.keep, masks.seen, p=P, what=what)
 
 
 OTHERS: dict[str, Callable[[Dropout], dict[str, Any]]] = {
@@ -166,7 +167,7 @@ OTHERS: dict[str, Callable[[Dropout], dict[str, Any]]] = {
 def test_another_seed_or_offset_draws_another_mask(drops: Drops, format: str, other: str) -> None:
     masks = drops(SHAPES["one-call"], format, seeded=True)
     changed = drops(SHAPES["one-call"], format, **OTHERS[other](masks.dropout))
-    exact.require_unrelated(changed.keep, masks.keep, p=P, first=other, second="the first one")
+    laws.require_unrelated(changed.keep, masks.keep, p=P, first=other, second="the first one")
 
 
 @every_format
@@ -174,7 +175,7 @@ def test_no_two_heads_or_sequences_drop_alike(drops: Drops, format: str) -> None
     keep = drops(SHAPES["odd"], format, seeded=True).keep
     names = {at: "head {1} of sequence {0}".format(*at) for at in np.ndindex(keep.shape[:2])}
     for a, b in combinations(names, 2):
-        exact.require_unrelated(keep[b], keep[a], p=P, first=names[b], second=names[a])
+        laws.require_unrelated(keep[b], keep[a], p=P, first=names[b], second=names[a])
 
 
 ELSE: dict[str, dict[str, Any]] = {
@@ -193,7 +194,7 @@ def test_the_mask_does_not_depend_on_what_else_is_asked(
     backward = ELSE[what].get("backward", True)
     shape = replace(SHAPES["odd"], **{k: v for k, v in ELSE[what].items() if k != "backward"})
     other = drops(shape, format, backward=backward)
-    exact.require_same(
+    laws.require_same(
         other.keep, masks.keep, other.seen & masks.seen, p=P, what=f"the mask depends on {what}"
     )
 
@@ -215,7 +216,7 @@ def test_the_mask_does_not_depend_on_later_sequences(
     other = drops(replace(SHAPES[name], **lengths), format)
     rows, keys = np.minimum(masks.keep.shape[2:], other.keep.shape[2:])
     a, b, seen = (one[:count, :, :rows, :keys] for one in (other.keep, masks.keep, masks.seen))
-    exact.require_same(a, b, seen, p=P, what="the mask depends on later sequences")
+    laws.require_same(a, b, seen, p=P, what="the mask depends on later sequences")
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["exact", "padded"])
@@ -228,7 +229,7 @@ def test_packed_bits_are_the_mask(
     bits = patterns.bits(P, shape.pairs, Stream("dropout/bits"), padded=padded)
     masks = drops(shape, format, bits=bits, backward=False)
     require_declared(kernel, masks)
-    exact.require_declared(masks)
+    laws.require_declared(masks)
 
 
 @pytest.mark.smoke
@@ -256,8 +257,8 @@ def test_the_mean_answer_is_the_one_without_dropout(
     kernel: Subject, format: str, request: pytest.FixtureRequest
 ) -> None:
     run = run_of(request.config)
-    problem = effect.question(FORMATS[format], stream(run.seed), backward=not run.forward)
+    problem = mean.question(FORMATS[format], stream(run.seed), backward=not run.forward)
     try:
-        effect.require_no_effect(kernel, problem)
+        mean.require_no_effect(kernel, problem)
     except Unsupported:
-        effect.require_no_effect(kernel, problem.replace(dout=None))
+        mean.require_no_effect(kernel, problem.replace(dout=None))

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance import transform
 from conformance.kernel import Subject
-from conformance.laws import (
+from conformance.laws import transform
+from conformance.laws.assertions import (
     CAUSAL,
     FORMATS,
     QUESTIONS,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 
 import npu_kernels
-from conformance.watch import Watch
+from conformance.torch_bridge.watch import Watch
 from npu_kernels import FlashAttention, flash_attn_func, flash_attn_with_lse
 from reference.mask import Mask
 

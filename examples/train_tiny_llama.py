@@ -27,7 +27,7 @@ from scipy import stats
 from tiny_llama import Attention, Size, TinyLlama, copying, eager, loss_of
 
 import npu_kernels
-from conformance.watch import Watch
+from conformance.torch_bridge.watch import Watch
 from npu_kernels import FlashAttention, flash_attn_with_lse
 from reference.mask import Mask
 

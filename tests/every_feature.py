@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.laws import question
+from conformance.laws.assertions import question
 from reference.dropout import Dropout
 from reference.formats import FORMATS
 from reference.mask import Mask

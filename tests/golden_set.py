@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.golden.manifest import NAME, VECTORS
 from conformance.golden.sets import COMMITTED, Set
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.laws import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, question
 from npu_kernels import ascend_c, binding, build
 from npu_kernels.knobs import Knobs
 from reference.problem import Problem

@@ -8,7 +8,7 @@ import every_feature
 import numpy as np
 from injection import Injection
 
-from conformance.laws import question
+from conformance.laws.assertions import question
 from reference.problem import Problem
 
 CUBE, VECTOR, RESULTS = "gradient_cube.h", "gradient_vector.h", "gradient_results.h"

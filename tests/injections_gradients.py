@@ -9,7 +9,7 @@ import every_feature
 import numpy as np
 from injection import Injection
 
-from conformance.laws import question
+from conformance.laws.assertions import question
 from reference.dropout import Dropout
 from reference.mask import Mask
 from reference.problem import Problem

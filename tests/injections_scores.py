@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from injection import SHAPE, Injection
 
-from conformance.laws import grid, question
-from conformance.transform import pack
+from conformance.laws.assertions import grid, question
+from conformance.laws.transform import pack
 from reference.dropout import Dropout
 from reference.formats import BF16
 from reference.mask import Mask

@@ -10,9 +10,9 @@ import sys
 
 from test_claims import verdict
 
-from conformance.bugs import BUGS
-from conformance.case import Case
 from conformance.cases import all_cases
+from conformance.cases.case import Case
+from conformance.cases.faults import BUGS
 
 
 def budget(bug: str, case: Case, format: str) -> str:

@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs.asked."""
+"""Broken kernels for conformance.cases.faults.misread."""
 
 from __future__ import annotations
 

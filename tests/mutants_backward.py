@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs.backward: the forward pass of each is right."""
+"""Broken kernels for conformance.cases.faults.backward: the forward pass of each is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs.dropout."""
+"""Broken kernels for conformance.cases.faults.dropout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs.layout."""
+"""Broken kernels for conformance.cases.faults.layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Broken kernels for conformance.bugs.softmax."""
+"""Broken kernels for conformance.cases.faults.softmax."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.report.distributions import distributions, without_details, worst_maps
 from conformance.report.document import SCHEMA_VERSION
-from conformance.spread import LEAST, MOST
+from conformance.report.spread import LEAST, MOST
 
 COUNTS = [0, *([5] * (MOST - LEAST - 9)), *([0] * 9)]
 STANDARDS = {"ecosystem A": {"figures": {"MERE": 1e-4, "MARE": "inf"}, "accepts": False}}

@@ -12,7 +12,7 @@ import every_feature
 import numpy as np
 from refusals import LEGAL, REFUSED, Altered
 
-from conformance.laws import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, question
 from npu_kernels import ascend_c, binding, build
 from npu_kernels.knobs import Knobs
 from reference.problem import Problem, Unsupported

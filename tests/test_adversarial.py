@@ -11,7 +11,7 @@ from injection import faulty
 from injections import INJECTIONS
 
 import npu_kernels
-from conformance.laws import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, question
 from npu_kernels.ascend_c import AscendKernel
 from npu_kernels.binding import CheckFailed
 from npu_kernels.knobs import Knobs

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.compare import Verdict, judge
-from conformance.laws import CAUSAL, question
-from conformance.transform import laid_out
+from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.transform import laid_out
+from conformance.verdict.verdict import Verdict, judge
 from npu_kernels import ascend_c, build
 from npu_kernels.knobs import MMAD_ORDERS, Knobs, parse
 from reference import dense

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.compare import Verdict, judge
-from conformance.conventions import statistics
-from conformance.laws import CAUSAL, question
-from conformance.transform import laid_out
+from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.transform import laid_out
+from conformance.verdict.conventions import statistics
+from conformance.verdict.verdict import Verdict, judge
 from npu_kernels import ascend_c
 from npu_kernels.gradients import flash_backward
 from npu_kernels.knobs import MMAD_ORDERS, Knobs, parse

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.compare import judge
-from conformance.laws import CAUSAL, question
-from conformance.layout import with_steps
+from conformance.laws.assertions import CAUSAL, question
+from conformance.strides import with_steps
+from conformance.verdict.verdict import judge
 from reference import dense
 from reference.bounds import error_bound
 from reference.formats import FORMATS

@@ -15,7 +15,7 @@ from injection import Injection, faulty
 from refusals import LEGAL, REFUSED, Altered
 
 import npu_kernels
-from conformance.laws import question
+from conformance.laws.assertions import question
 from npu_kernels import build
 from npu_kernels.binding import CheckFailed
 from npu_kernels.knobs import parse

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.laws import question
+from conformance.laws.assertions import question
 from npu_kernels.asked import question_of
 from npu_kernels.bits import encode
 from npu_kernels.gradients import flash_backward

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conformance.bench_table import WIDTH, table, whole
+from conformance.benchmark.table import WIDTH, table, whole
 
 CHIP = {"seconds": 30e-6, "launch_seconds": 10e-6, "balance": 0.5, "bound_by": "AIV V"}
 CHIP |= {"l2_seconds": 5e-6, "hbm_seconds": 1e-6}

@@ -10,13 +10,13 @@ import jsonschema
 import pytest
 from test_plugin import PACKAGE, SUBJECTS, pytest_in
 
-from conformance import roof
-from conformance.case import Case
+from conformance.benchmark import roofline
+from conformance.benchmark.machine import processor
+from conformance.benchmark.peak_memory import peak_memory
+from conformance.benchmark.workloads import WORKLOADS
+from conformance.cases.case import Case
 from conformance.kernel import Subject
-from conformance.launch import Called
-from conformance.machine import processor
-from conformance.peak_memory import peak_memory
-from conformance.workloads import WORKLOADS
+from conformance.kernel.launch import Called
 from reference.formats import FORMATS
 
 KERNELS = f"""
@@ -94,7 +94,7 @@ def test_only_a_right_kernel_gets_a_number(timed):
 
 def test_json_and_report_have_the_same_facts(timed):
     _, times, report = timed
-    jsonschema.validate(report, json.loads((PACKAGE / "report_schema.json").read_text()))
+    jsonschema.validate(report, json.loads((PACKAGE / "report" / "schema.json").read_text()))
     told = {one["kernel"]: one["benchmark"] for one in report["tests"] if "benchmark" in one}
     assert told == {one["name"][14:].split("-")[0]: one["extra_info"] for one in times}
     facts = told["right"]
@@ -115,8 +115,8 @@ def test_memory_is_measured_or_it_is_said_why_not(timed):
 
 def test_where_nothing_can_be_measured_nothing_is_told():
     problem = Case("c", "why", batch=1, seqlen_q=4, heads_q=1, head_dim=4).problem(FORMATS["bf16"])
-    assert roof.gflops(problem, "mychip") is roof.gbytes("mychip") is None
-    assert roof.gflops(problem, "emulator") is roof.gbytes("emulator") is None
+    assert roofline.gflops(problem, "mychip") is roofline.gbytes("mychip") is None
+    assert roofline.gflops(problem, "emulator") is roofline.gbytes("emulator") is None
     assert processor("mychip") == processor()
     kernel = Subject(spec="s", name="n", function=SimpleNamespace(device="mychip"))
     told = peak_memory(kernel, WORKLOADS[0], problem, Called(kernel, problem), seed=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance.patterns import LAYOUTS
+from conformance.cases.patterns import LAYOUTS
 from npu_kernels import binding, build, forward, tile_bits
 from npu_kernels.bits import encode
 from npu_kernels.knobs import Knobs

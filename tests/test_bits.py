@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance.patterns import LAYOUTS
+from conformance.cases.patterns import LAYOUTS
 from npu_kernels import tile_bits
 from npu_kernels.bits import decode, encode
 from npu_kernels.tile_bits import TileBits

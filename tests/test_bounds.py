@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import Case
-from conformance.inputs import FAMILIES
+from conformance.cases.case import Case
+from conformance.cases.inputs import FAMILIES
 from reference import blockwise
 from reference.bounds import error_bound
 from reference.bounds.float32 import tiles

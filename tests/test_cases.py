@@ -9,10 +9,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from conformance.case import Case
-from conformance.cases import THEMES, all_cases, pairs
-from conformance.compare import UNBOUNDED_LIMIT
-from conformance.inputs import FAMILIES
+from conformance.cases import THEMES, all_cases
+from conformance.cases.case import Case
+from conformance.cases.inputs import FAMILIES
+from conformance.cases.themes import pairwise
+from conformance.verdict.verdict import UNBOUNDED_LIMIT
 from reference.bounds import error_bound
 from reference.contract import Contract
 from reference.formats import FORMATS
@@ -160,13 +161,13 @@ def test_windows_of_either_anchor_meet_fewer_and_more_queries(anchor, more):
 
 
 def test_every_two_features_meet():
-    met = pairs_met(pairs.ROWS)
-    assert pairs_of(pairs.FACTORS) - met == set()
+    met = pairs_met(pairwise.ROWS)
+    assert pairs_of(pairwise.FACTORS) - met == set()
 
 
 def test_every_two_common_features_meet_without_a_rare_one():
-    common = [[word for word in factor if word not in pairs.RARE] for factor in pairs.FACTORS]
-    rows = [row for row in pairs.ROWS.splitlines() if not set(row.split()) & pairs.RARE]
+    common = [[word for word in factor if word not in pairwise.RARE] for factor in pairwise.FACTORS]
+    rows = [row for row in pairwise.ROWS.splitlines() if not set(row.split()) & pairwise.RARE]
     assert pairs_of(common) - pairs_met("\n".join(rows)) == set()
 
 
@@ -178,10 +179,10 @@ def pairs_met(rows):
     met = set()
     for row in rows.strip().splitlines():
         words = row.split()
-        named = [[word for word in factor if word in words] for factor in pairs.FACTORS]
+        named = [[word for word in factor if word in words] for factor in pairwise.FACTORS]
         whole = [
             word[0] if word else next(iter(factor))
-            for word, factor in zip(named, pairs.FACTORS, strict=True)
+            for word, factor in zip(named, pairwise.FACTORS, strict=True)
         ]
         assert sum(map(len, named)) == len(words), row
         met |= {frozenset(pair) for pair in combinations(whole, 2)}

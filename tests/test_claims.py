@@ -10,11 +10,11 @@ import pytest
 from host_kernel import Host
 from mutants import MUTANTS
 
-from conformance.bugs import BUGS
-from conformance.case import Case
 from conformance.cases import all_cases
-from conformance.compare import Verdict, judge
-from conformance.oracle import question
+from conformance.cases.case import Case
+from conformance.cases.faults import BUGS
+from conformance.verdict.expected import question
+from conformance.verdict.verdict import Verdict, judge
 from reference.contract import Contract
 from reference.mask import Mask
 from reference.problem import Problem

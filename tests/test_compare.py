@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.compare import RMS_LIMIT, SIGMAS, judge
-from conformance.error import budget_used, signed_error
+from conformance.verdict.error import budget_used, signed_error
+from conformance.verdict.verdict import RMS_LIMIT, SIGMAS, judge
 from reference import dense
 from reference.bounds import Allowed, error_bound
 from reference.contract import Contract

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conformance.compare import judge
-from conformance.diagnose import WORK, diagnose
 from conformance.kernel import load
+from conformance.verdict.diagnose import WORK, diagnose
+from conformance.verdict.verdict import judge
 from reference import dense
 from reference.bounds import error_bound
 from reference.dropout import Dropout

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from conformance.dropout import faults, scores
-from conformance.dropout.battery import battery
-from conformance.dropout.calibrate import calibrate
-from conformance.dropout.compare import compared, difference
-from conformance.dropout.faults import CALLS, FAULTS, fewest_bits
-from conformance.dropout.faulty import FAULTY
-from conformance.dropout.generators import GENERATORS, Generator, philox, stream
-from conformance.dropout.masks import Masks, Refused
-from conformance.dropout.power import row, shape_of
+from conformance.dropout.generators.declared import compared, difference
+from conformance.dropout.generators.faulty import FAULTY
+from conformance.dropout.generators.known import GENERATORS, Generator, philox, stream
+from conformance.dropout.power import faults
+from conformance.dropout.power.calibrate import calibrate
+from conformance.dropout.power.faults import CALLS, FAULTS, fewest_bits
+from conformance.dropout.power.power import row, shape_of
+from conformance.dropout.statistics import z_scores
+from conformance.dropout.statistics.battery import battery
+from conformance.dropout.statistics.masks import Masks, Refused
 from reference.dropout import Dropout
 
 ALPHA = 1e-6
@@ -93,7 +94,7 @@ def test_p_values_of_a_bad_generator_are_not_uniform() -> None:
 @pytest.mark.parametrize(("trials", "chance"), [(1, 0.1), (5, 0.5), (40, 0.01)])
 def test_the_score_of_a_small_count_is_standard_normal(trials: int, chance: float) -> None:
     draw = np.random.default_rng(0)
-    z = scores.binomial(draw.binomial(trials, chance, 20000), trials, chance, draw)
+    z = z_scores.binomial(draw.binomial(trials, chance, 20000), trials, chance, draw)
     assert stats.kstest(z, "norm").pvalue > 0.001
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conformance.dropout.__main__ import main
-from conformance.dropout.battery import battery
-from conformance.dropout.generators import GENERATORS
+from conformance.dropout.generators.known import GENERATORS
+from conformance.dropout.statistics.battery import battery
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from random123 import KNOWN_ANSWERS
 
-from conformance.dropout import aicpu
-from conformance.dropout.faulty import FAULTY
-from conformance.dropout.generators import (
+from conformance.dropout.generators import aicpu
+from conformance.dropout.generators.faulty import FAULTY
+from conformance.dropout.generators.known import (
     GENERATORS,
     PER_CALL,
     PIECE,
@@ -16,8 +16,8 @@ from conformance.dropout.generators import (
     stream,
     torch_mem_efficient,
 )
-from conformance.dropout.masks import Masks
 from conformance.dropout.packed import pack, packed_bytes, unpack
+from conformance.dropout.statistics.masks import Masks
 from reference.dropout import Dropout
 from reference.formats import BF16
 

@@ -15,15 +15,15 @@ from misreading import takes_head
 from mutants import MUTANTS
 
 from conformance import test_dropout as laws
-from conformance.ask import ask as judged
-from conformance.dropout import effect
-from conformance.dropout.battery import battery
-from conformance.dropout.black_box import SHAPES, asking, stream
-from conformance.dropout.recover import Broken, masks_of_kernel
+from conformance.dropout.recovery import mean
+from conformance.dropout.recovery.probes import SHAPES, asking, stream
+from conformance.dropout.recovery.recover import Broken, masks_of_kernel
+from conformance.dropout.statistics.battery import battery
 from conformance.kernel import Subject
-from conformance.laws import question as laws_question
-from conformance.oracle import Question
-from conformance.record import words
+from conformance.laws.assertions import question as laws_question
+from conformance.run.record import words
+from conformance.verdict.ask import ask as judged
+from conformance.verdict.expected import Question
 from reference.contract import Contract
 from reference.formats import BF16, FP16
 from reference.problem import Unsupported
@@ -193,9 +193,9 @@ MEANS = {
 
 @pytest.mark.parametrize(("broken", "words"), MEANS.items(), ids=MEANS)
 def test_the_mean_answer_names_the_fault_without_a_mask(broken, words):
-    asked = effect.question(FP16, stream(0), backward=True)
+    asked = mean.question(FP16, stream(0), backward=True)
     with pytest.raises(Broken, match=words):
-        effect.require_no_effect(subject(MUTANTS[broken](), "own"), asked)
+        mean.require_no_effect(subject(MUTANTS[broken](), "own"), asked)
 
 
 STATISTICS = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mask_question import MaskQuestion
 
-from conformance.laws import question
+from conformance.laws.assertions import question
 from npu_kernels import binding, build, dropout, structs
 from npu_kernels.knobs import Knobs
 from reference.dropout import Dropout

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.ask import ask
-from conformance.case import Case
+from conformance.cases.case import Case
 from conformance.kernel import Subject
-from conformance.oracle import Question
+from conformance.verdict.ask import ask
+from conformance.verdict.expected import Question
 from reference.formats import BF16, FORMATS, FP16
 from reference.problem import Unsupported
 

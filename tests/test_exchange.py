@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from conformance.case import Case
 from conformance.cases import all_cases
-from conformance.exchange import load, save
+from conformance.cases.case import Case
 from conformance.kernel import PROBLEM_TENSORS
-from conformance.layout import steps_of, with_steps
+from conformance.problem_file import load, save
+from conformance.strides import steps_of, with_steps
 from reference.formats import FORMATS, FP32, FP64
 from reference.problem import Problem
 from reference.problem.features import FEATURES

@@ -14,10 +14,10 @@ from golden_set import CASES, CAUSAL, HIDDEN, PLAIN, files, golden_set, vector_f
 from conformance.golden import check as checking
 from conformance.golden import examine, manifest, vector
 from conformance.golden import write as writing
-from conformance.golden.agree import moved_bounds
 from conformance.golden.check import check
 from conformance.golden.diff import diff
 from conformance.golden.digest import digest
+from conformance.golden.same import moved_bounds
 from conformance.golden.write import REMOVED, write
 from reference import blockwise
 from reference.bounds import error_bound

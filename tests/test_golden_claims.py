@@ -6,12 +6,12 @@ import pytest
 from host_kernel import Host
 from mutants import MUTANTS
 
-from conformance.bugs import BUGS
-from conformance.compare import Verdict
+from conformance.cases.faults import BUGS
 from conformance.golden import manifest, stored
 from conformance.golden.manifest import Entry
 from conformance.golden.sets import FOLDER
 from conformance.golden.verify import asked, judged
+from conformance.verdict.verdict import Verdict
 
 WHOLE = "whole"  # stands for the kernel that has no fault
 ENTRIES = list(manifest.read(FOLDER).entries.values())

@@ -8,12 +8,12 @@ import jsonschema
 import pytest
 
 from conformance.cases import all_cases
-from conformance.exchange import load
+from conformance.cases.golden import CASES
 from conformance.golden import manifest, stored
-from conformance.golden.cases import CASES
 from conformance.golden.manifest import RECORDS, VECTORS
 from conformance.golden.sets import FOLDER
 from conformance.golden.vector import content
+from conformance.problem_file import load
 from reference.formats import FORMATS
 from reference.problem.features import FEATURES
 

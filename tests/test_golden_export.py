@@ -10,12 +10,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance.compare import STATISTICS
-from conformance.golden import layouts, manifest, raw, stored
+from conformance.golden import layouts, manifest, raw_files, stored
 from conformance.golden.__main__ import main
 from conformance.golden.sets import FOLDER
 from conformance.golden.vector import Vector
 from conformance.golden.verify import asked, judged
+from conformance.verdict.verdict import STATISTICS
 from npu_kernels import build
 from reference.formats import FP32
 from reference.problem import Result
@@ -66,8 +66,8 @@ def answer(asked: Vector, folder: Path, *, layout: str, kind: str = "bin") -> No
     folder.mkdir(exist_ok=True)
     for name, tensor in rounded(asked).tensors():
         narrow = FP32 if name in ("lse", "dsink", *STATISTICS) else asked.problem.format
-        native = layouts.arranged(name, tensor, layout).astype(raw.NATIVE[narrow])
-        raw.write(raw.file_of(folder, name, kind), native)
+        native = layouts.arranged(name, tensor, layout).astype(raw_files.NATIVE[narrow])
+        raw_files.write(raw_files.file_of(folder, name, kind), native)
 
 
 def in_layout(x: np.ndarray, layout: str) -> np.ndarray:
@@ -104,7 +104,7 @@ ASKED = [(name, "BSND") for name in (DENSE, "g-bias-fp16", "g-sink-fp16", "g-sof
 ASKED += [(DENSE, layout) for layout in layouts.LAYOUTS[1:]] + [(PACKED, "TND")]
 
 
-@pytest.mark.parametrize("kind", raw.KINDS)
+@pytest.mark.parametrize("kind", raw_files.KINDS)
 @pytest.mark.parametrize(("name", "layout"), ASKED)
 def test_what_a_program_wrote_in_any_layout_is_judged(name, layout, kind, tmp_path):
     answer(vector(name), tmp_path, layout=layout, kind=kind)

@@ -14,15 +14,15 @@ import jsonschema
 import pytest
 from golden_set import CASES, PLAIN, edit_manifest, files, golden_set, vector_file
 
-from conformance.compare import Score, Verdict
 from conformance.golden import manifest, records
 from conformance.golden.__main__ import main
 from conformance.golden.refused import Refused
-from conformance.golden.score import check_record, write_record
+from conformance.golden.scoring import check_record, write_record
 from conformance.golden.sets import FOLDER
 from conformance.golden.write import write
 from conformance.kernel import Subject, UsageError, load
-from conformance.run import prepare
+from conformance.run.run import prepare
+from conformance.verdict.verdict import Score, Verdict
 from reference.contract import Contract
 from reference.problem import Result
 

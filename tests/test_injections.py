@@ -12,7 +12,7 @@ from injections_gradients import INJECTIONS_OF_GRADIENTS
 from injections_scores import INJECTIONS_OF_SCORES
 
 import npu_kernels
-from conformance.compare import judge
+from conformance.verdict.verdict import judge
 from npu_kernels.binding import CheckFailed
 from reference import dense
 from reference.bounds import error_bound

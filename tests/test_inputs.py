@@ -7,7 +7,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from conformance.inputs import FAMILIES, Sizes, Stream, draw
+from conformance.cases.inputs import FAMILIES, Sizes, Stream, draw
 from reference.formats import BF16, FORMATS, FP16, FP32
 
 SIZES = Sizes(

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conformance.isolate import Isolated, IsolatedFailure
-from conformance.layout import with_steps
+from conformance.kernel.isolate import Isolated, IsolatedFailure
+from conformance.strides import with_steps
 from reference.formats import FP32
 from reference.problem import Problem, Unsupported
 

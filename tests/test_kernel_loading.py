@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conformance.kernel import BadAnswer, InputChanged, UsageError, load
-from conformance.trace import own_traceback
+from conformance.kernel.own_traceback import own_traceback
 from reference import dense
 from reference.contract import Contract
 from reference.formats import FP32

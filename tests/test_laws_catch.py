@@ -11,9 +11,9 @@ import pytest
 from host_kernel import Host
 
 from conformance import test_laws as laws
-from conformance import test_laws_memory as memory
+from conformance import test_memory as memory
 from conformance.kernel import InputChanged, Subject
-from conformance.laws import CAUSAL, QUESTIONS
+from conformance.laws.assertions import CAUSAL, QUESTIONS
 from reference.contract import Contract
 from reference.formats import Array
 from reference.mask import Mask

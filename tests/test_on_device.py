@@ -18,8 +18,8 @@ import pytest
 from cann_on_host import PARTS, folder_with, on_host, script
 
 import npu_kernels
-from conformance.laws import CAUSAL, question
-from conformance.transform import laid_out
+from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.transform import laid_out
 from npu_kernels import ascend_c, binding, build, device_library, on_device
 from npu_kernels.device_memory import TorchMemory
 from npu_kernels.knobs import Knobs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance import patterns
-from conformance.inputs import Stream
+from conformance.cases import patterns
+from conformance.cases.inputs import Stream
 from reference.formats import BF16, FP32
 
 STREAM = Stream("0/patterns")

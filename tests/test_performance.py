@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from npu_kernels import ascend_c, build
 from npu_kernels.binding import CoreCounters, load
 from npu_kernels.chips import CHIPS

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import conformance
-from conformance.exchange import save
 from conformance.kernel import UsageError
-from conformance.run import prepare
+from conformance.problem_file import save
+from conformance.run.run import prepare
 from reference.formats import FP16
 from reference.mask import Mask
 from reference.problem import Problem
@@ -176,7 +176,7 @@ def test_a_failure_on_disk_runs_without_pytest(tmp_path):
 def report(folder: Path, *words: str) -> dict:
     judge(folder, "--report", "report", *words, kernels=("right", "base_2", "declines"))
     content = json.loads((folder / "report" / "report.json").read_text())
-    jsonschema.validate(content, json.loads((PACKAGE / "report_schema.json").read_text()))
+    jsonschema.validate(content, json.loads((PACKAGE / "report" / "schema.json").read_text()))
     return content
 
 
@@ -197,7 +197,7 @@ def test_a_worker_that_dies_is_a_failure_in_the_report(tmp_path):
     run = judge(tmp_path, "-n", "1", "--report", "report", kernels=("right", "exits"))
     assert run.returncode == 1, run.stdout
     content = json.loads((tmp_path / "report" / "report.json").read_text())
-    jsonschema.validate(content, json.loads((PACKAGE / "report_schema.json").read_text()))
+    jsonschema.validate(content, json.loads((PACKAGE / "report" / "schema.json").read_text()))
     told = {kernel["name"]: kernel["totals"] for kernel in content["kernels"]}
     assert told["exits"]["failed"] == 1 and told["right"]["passed"] == 2
     assert "crashed" in next(t["failed"] for t in content["tests"] if t["kernel"] == "exits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance.laws import question as problem
+from conformance.laws.assertions import question as problem
 from npu_kernels.asked import question_of
 from npu_kernels.question import Question
 from reference.dropout import Dropout

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from host_kernel import Host
 
-from conformance.dropout import sources
 from conformance.dropout.__main__ import main
-from conformance.dropout.recover import masks_of_kernel, recover
+from conformance.dropout.recovery.recover import masks_of_kernel, recover
 from conformance.dropout.shape import Shape
+from conformance.dropout.statistics import sources
 from conformance.kernel import Subject
 from reference import dense
 from reference.dropout import Dropout

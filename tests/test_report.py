@@ -15,17 +15,17 @@ import pytest
 import report_sample as sample
 
 from conformance import report
-from conformance.compare import Score
-from conformance.error import Compared
 from conformance.report.document import SCHEMA_VERSION
 from conformance.report.figures import inlined
 from conformance.report.page import page
+from conformance.report.spread import LEAST, MOST, map_of, spread_of
 from conformance.report.table import table
 from conformance.report.write import write, write_page
-from conformance.spread import LEAST, MOST, map_of, spread_of
+from conformance.verdict.error import Compared
+from conformance.verdict.verdict import Score
 from reference.formats import FP32
 
-SCHEMA = json.loads((Path(report.__file__).parents[1] / "report_schema.json").read_text())
+SCHEMA = json.loads((Path(report.__file__).with_name("schema.json")).read_text())
 VOID = {"meta", "link", "input", "br"}
 
 

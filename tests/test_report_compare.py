@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conformance.report.compare import BETTER, WORSE, Comparison, compare, main
+from conformance.report.difference import BETTER, WORSE, Comparison, compare, main
 from conformance.report.document import SCHEMA_VERSION
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.laws import CAUSAL, question
-from conformance.transform import laid_out
+from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.transform import laid_out
 from npu_kernels import contracts, dispatch
 from reference import dense
 from reference.bounds import error_bound

@@ -8,10 +8,10 @@ from math import inf, nan, nextafter, sqrt
 import numpy as np
 import pytest
 
-from conformance import standards
-from conformance.compare import judge
-from conformance.dual_benchmark import evaluate_dual
-from conformance.standards import STANDARDS, TINY, Figure, evaluate
+from conformance.standards import single
+from conformance.standards.dual import evaluate_dual
+from conformance.standards.single import STANDARDS, TINY, Figure, evaluate
+from conformance.verdict.verdict import judge
 from reference import blockwise
 from reference.bounds import error_bound
 from reference.contract import Contract
@@ -211,7 +211,7 @@ def test_figures_are_plain_and_do_not_depend_on_the_blocks(format, monkeypatch):
     want = rng.normal(size=(3, 1000)) * 0.001
     got, other = (format.round(want + rng.normal(size=want.shape) * 1e-5) for _ in range(2))
     whole = every(got, want, format, other=other)
-    monkeypatch.setattr(standards, "BLOCK", 7)
+    monkeypatch.setattr(single, "BLOCK", 7)
     for name, pieces in every(got, want, format, other=other).items():
         assert pieces.figures == pytest.approx(whole[name].figures, rel=1e-12)
         plain = [*pieces.figures.values(), *pieces.limits.values()]

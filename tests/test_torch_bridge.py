@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from conformance.cases.patterns import lay_out
 from conformance.kernel import load
-from conformance.laws import CAUSAL, question
-from conformance.patterns import lay_out
+from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.transform import laid_out, pack
 from conformance.torch_bridge import dtype_of, from_torch, to_numpy, to_torch
-from conformance.transform import laid_out, pack
 from reference import dense
 from reference.bounds import error_bound
 from reference.contract import Contract
@@ -207,7 +207,9 @@ def test_the_name_says_the_device_and_the_digest_which_torch():
 
 
 def test_the_suite_is_imported_without_torch():
-    modules = "conformance.torch_bridge, conformance.laws, npu_kernels, npu_kernels.torch_sdpa"
+    modules = (
+        "conformance.torch_bridge, conformance.laws.assertions, npu_kernels, npu_kernels.torch_sdpa"
+    )
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance import transform
-from conformance.laws import CAUSAL, grid, question
+from conformance.laws import transform
+from conformance.laws.assertions import CAUSAL, grid, question
 from reference import dense
 from reference.dropout import Dropout
 from reference.formats import FP64

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.bench import judged_heads
-from conformance.counting import bytes_moved, flops, pairs
-from conformance.scaling import LIMITS, sized
-from conformance.transform import visible_pairs
-from conformance.workloads import WORKLOADS, Workload
+from conformance.benchmark.flops import bytes_moved, flops, pairs
+from conformance.benchmark.measure import judged_heads
+from conformance.benchmark.scaling import LIMITS, sized
+from conformance.benchmark.workloads import WORKLOADS, Workload
+from conformance.laws.transform import visible_pairs
 from reference.formats import BF16
 
 VARIANTS = [variant for workload in WORKLOADS for variant in workload.variants()]
@@ -98,7 +98,7 @@ def test_an_accelerator_is_asked_the_whole(workload):
 
 @pytest.mark.parametrize("heads", [1, 3, 40])
 def test_the_last_head_is_judged_and_none_twice(heads, monkeypatch):
-    monkeypatch.setattr("conformance.bench.JUDGED", 2 * 5 * 5 * 8)
+    monkeypatch.setattr("conformance.benchmark.measure.JUDGED", 2 * 5 * 5 * 8)
     problem = problem_of(Workload("heads", "", seqlen_q=5, heads_q=heads, head_dim=8))
     chosen = judged_heads(problem)
     assert chosen[-1] == heads - 1 and len(set(chosen)) == len(chosen) == min(heads, 2)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.case import Case
-from conformance.cases import (
+from conformance.cases.case import Case
+from conformance.cases.themes import (
     dims,
     dropout,
     families,
@@ -15,7 +15,7 @@ from conformance.cases import (
     long,
     masks,
     packed,
-    pairs,
+    pairwise,
     scores,
 )
 
@@ -33,7 +33,7 @@ THEMES = {
         dropout,
         layouts,
         forward,
-        pairs,
+        pairwise,
         long,
     )
 }

@@ -13,17 +13,18 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import Progress
 
-from conformance.dropout import calibrate, plots
-from conformance.dropout.battery import battery
-from conformance.dropout.compare import compared
-from conformance.dropout.faults import fewest_bits
-from conformance.dropout.faulty import FAULTY
-from conformance.dropout.generators import GENERATORS, SHAPE, Generator, Shape
-from conformance.dropout.masks import Masks
-from conformance.dropout.power import power
-from conformance.dropout.recover import Broken, masks_of_kernel
+from conformance.dropout.generators.declared import compared
+from conformance.dropout.generators.faulty import FAULTY
+from conformance.dropout.generators.known import GENERATORS, SHAPE, Generator, Shape
+from conformance.dropout.power import calibrate
+from conformance.dropout.power.faults import fewest_bits
+from conformance.dropout.power.power import power
+from conformance.dropout.recovery.recover import Broken, masks_of_kernel
+from conformance.dropout.statistics import plots
+from conformance.dropout.statistics.battery import battery
+from conformance.dropout.statistics.masks import Masks
 from conformance.kernel import BadAnswer, InputChanged, UsageError, load
-from conformance.trace import is_kernels, own_traceback
+from conformance.kernel.own_traceback import is_kernels, own_traceback
 from reference.problem import Unsupported
 
 USAGE = 2  # exit code

@@ -11,7 +11,7 @@ from conformance.golden import export, sets, verify
 from conformance.golden.check import check
 from conformance.golden.diff import diff
 from conformance.golden.refused import Refused
-from conformance.golden.score import check_record, write_record
+from conformance.golden.scoring import check_record, write_record
 from conformance.golden.sets import LARGE, Set
 from conformance.golden.work import cores
 from conformance.golden.write import write

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from importlib import metadata
 from typing import Any
 
-from conformance.case import Case
+from conformance.cases.case import Case
 from reference.problem import Problem
 
 WORDS = ("id", "why", "catches", "formats", "tier", "small")  # fields of a Case that no tensor sees
@@ -24,7 +24,7 @@ class About:
     format : str
     seed : int
     features : words of reference.problem.features, sorted
-    catches : faults of conformance.bugs
+    catches : faults of conformance.cases.faults
     case : the case's fields that are not the default, but the words above
     """
 

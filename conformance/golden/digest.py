@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PROBLEMS = ("case", "inputs", "patterns", "layout")  # modules of conformance that make a problem
+PROBLEMS = ("cases/case", "cases/inputs", "cases/patterns", "strides")  # what makes a problem
 NOT_RUN = "dense.py"  # the definition: vectors come from the tiles
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conformance import exchange
-from conformance.case import Case
+from conformance import problem_file
+from conformance.cases.case import Case
 from conformance.golden import about as text
 from conformance.golden import stored, vector
-from conformance.golden.agree import moved_answers, moved_bounds
 from conformance.golden.digest import oracle_digest
 from conformance.golden.manifest import VECTORS, Entry
+from conformance.golden.same import moved_answers, moved_bounds
 from conformance.golden.vector import Vector
 from reference.formats import FORMATS
 from reference.problem import Problem
@@ -86,7 +86,7 @@ def moved(old: Vector, new: Vector, *, threads: int | None = None) -> list[str]:
 
 def _moved_inputs(old: Problem, new: Problem) -> list[str]:
     """Tensors of the problem that are not the same bits; "scalars" for all that is no tensor."""
-    tensors, others = exchange.encoded(old), exchange.encoded(new)
+    tensors, others = problem_file.encoded(old), problem_file.encoded(new)
     if odd := sorted(tensors[0].keys() ^ others[0].keys()):
         return odd
     moved = [

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance import exchange
-from conformance.golden import layouts, manifest, raw, stored
+from conformance import problem_file
+from conformance.golden import layouts, manifest, raw_files, stored
 from conformance.golden.manifest import Entry
 from conformance.golden.sets import Set
 from conformance.golden.vector import Vector
@@ -31,7 +31,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--case", action="append", metavar="C", help="vector to write (all; repeatable)"
     )
-    to.add_argument("--format", choices=raw.KINDS, default="bin", help="(bin)")
+    to.add_argument("--format", choices=raw_files.KINDS, default="bin", help="(bin)")
     layout = "(BSND; packed sequences are always TND)"
     to.add_argument("--layout", choices=layouts.LAYOUTS, help=layout)
 
@@ -77,15 +77,15 @@ def write(vector: Vector, folder: Path, *, layout: str, kind: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"case {vector.about.key}", *_scalars(vector.problem), f"layout {layout}"]
     for name, array in _tensors(vector, layout):
-        raw.write(raw.file_of(folder, name, kind), array)
+        raw_files.write(raw_files.file_of(folder, name, kind), array)
         shape = " ".join(map(str, array.shape))
-        lines.append(f"tensor {name.replace('.', '_')} {raw.word(array)} {shape}")
+        lines.append(f"tensor {name.replace('.', '_')} {raw_files.word(array)} {shape}")
     (folder / HEADER).write_text("\n".join(lines) + "\n")
 
 
 def _tensors(vector: Vector, layout: str) -> Iterator[tuple[str, Array]]:
     problem = vector.problem
-    flat, _ = exchange.encoded(problem)
+    flat, _ = problem_file.encoded(problem)
     if layout == "TND":
         flat["cu_seqlens_q"] = np.array(problem.offsets_q)
         flat["cu_seqlens_k"] = np.array(problem.offsets_k)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.compare import Verdict
 from conformance.golden.manifest import FORMAT_VERSION, RECORDS, lines, read_json, write_file
 from conformance.kernel import Subject
+from conformance.verdict.verdict import Verdict
 
 SCHEMA = Path(__file__).with_name("record_schema.json")
 FIGURES = ("budget", "z_max", "z_rms", "slope_z")

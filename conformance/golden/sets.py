@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance import cases
-from conformance.case import Case
-from conformance.golden.cases import CASES
+from conformance.cases.case import Case
+from conformance.cases.golden import CASES
 from conformance.golden.examine import Task
 from conformance.golden.manifest import NAME, Manifest, read
 

@@ -10,7 +10,7 @@ from conformance.golden.about import key
 from conformance.golden.records import Record
 from conformance.golden.sets import FOLDER
 from conformance.kernel import Subject
-from conformance.oracle import SavedProblem
+from conformance.verdict.expected import SavedProblem
 
 
 def vectors() -> tuple[SavedProblem, ...]:

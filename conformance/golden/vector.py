@@ -1,8 +1,8 @@
 """Vector: a problem, the oracle's answer and what it allows, in one safetensors file.
 
-The file holds the problem as conformance.exchange does, "answer.out", "answer.lse", ... as F64 and
-"bound.out", ... as F32. Its metadata hold "golden": what About says, the digest of the oracle and
-the versions of the libraries that made it. The same content gives the same bytes.
+The file holds the problem as conformance.problem_file does, "answer.out", "answer.lse", ... as F64
+and "bound.out", ... as F32. Its metadata hold "golden": what About says, the digest of the oracle
+and the versions of the libraries that made it. The same content gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from conformance.case import Case
-from conformance.compare import STATISTICS
-from conformance.exchange import decoded, encoded, read
+from conformance.cases.case import Case
 from conformance.golden.about import About, about, versions
 from conformance.golden.digest import oracle_digest
+from conformance.problem_file import decoded, encoded, read
+from conformance.verdict.verdict import STATISTICS
 from reference import blockwise
 from reference.bounds import error_bound
 from reference.formats import FORMATS, Array

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance.compare import IN_COMPUTE_FORMAT, STATISTICS, Verdict, judge
-from conformance.explain import explain
-from conformance.golden import layouts, raw, stored
+from conformance.golden import layouts, raw_files, stored
 from conformance.golden.export import chosen
 from conformance.golden.refused import Refused
 from conformance.golden.sets import Set
 from conformance.golden.vector import Vector
 from conformance.kernel import UsageError
-from conformance.oracle import Question, SavedProblem
+from conformance.verdict.expected import Question, SavedProblem
+from conformance.verdict.explain import explain
+from conformance.verdict.verdict import IN_COMPUTE_FORMAT, STATISTICS, Verdict, judge
 from reference.contract import Contract
 from reference.problem import Result
 
@@ -26,7 +26,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument("--case", metavar="C", required=True, help="the vector")
     out = "where out.bin, lse.bin (optional), dq.bin, ... are, in the problem's format; lse in fp32"
     to.add_argument("--out-dir", metavar="DIR", required=True, help=out)
-    to.add_argument("--format", choices=raw.KINDS, default="bin", help="(bin)")
+    to.add_argument("--format", choices=raw_files.KINDS, default="bin", help="(bin)")
     to.add_argument("--layout", choices=layouts.LAYOUTS, help="as exported (BSND, packed TND)")
     to.add_argument("--forward", action="store_true", help="gradients are not asked for")
 
@@ -72,13 +72,13 @@ def read(question: Question, folder: Path, *, layout: str, kind: str) -> Result:
     found = {}
     terms = Contract().terms(question.problem.format)
     for name, want in question.answer.tensors():
-        path = raw.file_of(folder, name, kind)
+        path = raw_files.file_of(folder, name, kind)
         format = terms.compute if name in IN_COMPUTE_FORMAT else terms.out
-        flat = raw.read(path, format, layouts.shape_in(name, want.shape, layout))
+        flat = raw_files.read(path, format, layouts.shape_in(name, want.shape, layout))
         if flat is not None:
             found[name] = layouts.restored(name, flat, want.shape, layout)
     if "out" not in found:
-        raise Refused(f"{raw.file_of(folder, 'out', kind)} is not there: write out there")
+        raise Refused(f"{raw_files.file_of(folder, 'out', kind)} is not there: write out there")
     return Result(**found)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from conformance.report import compare
+from conformance.report import difference
 
-HELP = compare.HELP
+HELP = difference.HELP
 USAGE = 2  # exit code
 
 
@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     if argv[:1] != ["compare"]:
         print(HELP, file=sys.stderr)
         return USAGE
-    return compare.main(argv[1:])
+    return difference.main(argv[1:])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from conformance.record import Record
+from conformance.run.record import Record
 
 WORST = 10
 
@@ -12,7 +12,7 @@ WORST = 10
 def distributions(records: Iterable[Record]) -> list[Record]:
     """Counts of elements by error / allowed and error / sigma, for each kernel, tensor and format.
 
-    See conformance.spread for what a count counts.
+    See conformance.report.spread for what a count counts.
     """
     found: dict[tuple[str, str, str], Record] = {}
     for record in records:

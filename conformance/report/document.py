@@ -1,4 +1,4 @@
-"""What a run says, as JSON holds it: report_schema.json says what is in it."""
+"""What a run says, as JSON holds it: schema.json says what is in it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from conformance.record import Record, words
 from conformance.report.distributions import distributions, without_details, worst_maps
-from conformance.run import Run
+from conformance.run.record import Record, words
+from conformance.run.run import Run
 from reference.problem.features import FEATURES
 
 NAME = "report.json"

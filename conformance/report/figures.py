@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import NullLocator
 
-from conformance.record import Record
-from conformance.spread import LEAST, MOST
+from conformance.report.spread import LEAST, MOST
+from conformance.run.record import Record
 
 INK = "#010203"  # stands for the page's own text colour
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

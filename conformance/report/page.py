@@ -10,14 +10,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from conformance.bench_table import whole
-from conformance.compare import SIGMAS
-from conformance.record import Record
+from conformance.benchmark.table import whole
+from conformance.benchmark.workloads import WORKLOADS
 from conformance.report import figures
 from conformance.report.distributions import budget
 from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
-from conformance.standards import STANDARDS
-from conformance.workloads import WORKLOADS
+from conformance.run.record import Record
+from conformance.standards.single import STANDARDS
+from conformance.verdict.verdict import SIGMAS
 from reference.problem.result import Result
 
 Document = dict[str, Any]
@@ -30,7 +30,7 @@ def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
 
     Parameters
     ----------
-    document : as report_schema.json says
+    document : as schema.json says
     pictures : SVG files' texts to show under dropout
     """
     environment = Environment(

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conformance.record import Record, words
 from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
-from conformance.run import Run
+from conformance.run.record import Record, words
+from conformance.run.run import Run
 
 CELL = 22  # columns that one kernel takes at least
 

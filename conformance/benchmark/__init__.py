@@ -1,0 +1,1 @@
+"""What is timed, how, and only if it is right."""

@@ -1,0 +1,138 @@
+"""The table at the end of a benchmark run: step time, tokens/s, memory, speed-up over eager."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from conformance.benchmark.workloads import FORMAT
+from conformance.run.record import Record
+
+BASELINE = "eager"
+CHIP = "910B2"
+MIB = 2**20
+WIDTH = 124  # columns that the table needs
+COLUMNS = ("step ms", "of", "tokens/s", "MiB", "speed-up", "GFLOP/s", "of matmul", "budget")
+
+
+def table(records: Sequence[Record], *, width: int) -> str:
+    """Step time, tokens/s, memory and speed-up over eager of each kernel, by workload and pass."""
+    grid = Table(box=box.SIMPLE_HEAD, title=_title(records), title_justify="left")
+    grid.add_column("workload, kernel", no_wrap=True)
+    for name in COLUMNS:
+        grid.add_column(name, justify="right", no_wrap=True)
+    for case in dict.fromkeys(record["case"] for record in records):
+        rows = [record for record in records if record["case"] == case]
+        grid.add_row(case)
+        for record in rows:
+            grid.add_row(f"  {escape(record['kernel'])}", *_cells(record, rows))
+    return "\n".join([_text(grid, width), *_notes(records), *_modelled(records, width)])
+
+
+def _title(records: Sequence[Record]) -> str:
+    known = [record["benchmark"] for record in records if "benchmark" in record]
+    machines = dict.fromkeys(str(one["processor"]) for one in known)
+    return (
+        f"verified, then timed, {FORMAT}: {'; '.join(machines)}" if known else "nothing was timed"
+    )
+
+
+def _cells(record: Record, beside: Sequence[Record]) -> list[str]:
+    facts = record.get("benchmark")
+    if facts is None:
+        return [record["outcome"], *[""] * (len(COLUMNS) - 1)]
+    fraction, memory = facts["matmul_fraction"], facts["peak_memory_bytes"]
+    return [
+        f"{1e3 * facts['seconds_median']:.1f}",
+        "all" if facts["scaled_down"] == 1 else f"1/{facts['scaled_down']:.3g}",
+        f"{facts['tokens_per_second']:,.0f}",
+        "-" if memory is None else f"{memory / MIB:.1f}",
+        _speed_up(facts, beside),
+        f"{facts['gflops']:.3g}",
+        "-" if fraction is None else f"{fraction:.0%}",
+        f"{facts['budget']:.2g}",
+    ]
+
+
+def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
+    """Over eager where it was timed on the same device and problem."""
+    for record in beside:
+        other = record.get("benchmark")
+        if other is None or record["kernel"].partition("[")[0] != BASELINE:
+            continue
+        if (other["device"], other["flops"]) == (facts["device"], facts["flops"]):
+            return f"{other['seconds_median'] / facts['seconds_median']:.2f}"
+    return "-"
+
+
+def _notes(records: Sequence[Record]) -> list[str]:
+    lines = [
+        "step ms: median, of that part of the workload; tokens/s: of all; MiB: above the inputs",
+        "of matmul: GFLOP/s over those of q k^T of the same size; budget: worst error / allowed",
+    ]
+    lines += dict.fromkeys(
+        f"{record['kernel']}: no memory: {note}"
+        for record in records
+        if (note := record.get("benchmark", {}).get("peak_memory_note"))
+    )
+    if any(record.get("benchmark", {}).get("device") == "emulator" for record in records):
+        lines.append("emulator: what emulating took; it says nothing about a device")
+    return lines
+
+
+def _modelled(records: Sequence[Record], width: int) -> list[str]:
+    """Further tables: what each kernel's model says of its chips."""
+    known = [record for record in records if record.get("benchmark", {}).get("modelled")]
+    kernels = dict.fromkeys(record["kernel"] for record in known)
+    return [
+        _of_model([one for one in known if one["kernel"] == kernel], width) for kernel in kernels
+    ]
+
+
+def _of_model(records: Sequence[Record], width: int) -> str:
+    chips = list(dict.fromkeys(chip for one in records for chip in one["benchmark"]["modelled"]))
+    shown = CHIP if CHIP in chips else chips[0]
+    title = f"model, not measurement: ms of the whole workload, {records[0]['kernel']}"
+    grid = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left")
+    grid.add_column("workload", no_wrap=True)
+    for name in (*chips, f"{shown} bound by", f"{shown} tokens/s"):
+        grid.add_column(name, justify="right")
+    for record in records:
+        facts = record["benchmark"]
+        times = {chip: whole(facts, chip) for chip in chips if chip in facts["modelled"]}
+        cells = [f"{1e3 * times[chip][0]:.3g}" if chip in times else "-" for chip in chips]
+        seconds, bound = times.get(shown, (math.inf, "-"))
+        tokens = facts["tokens_per_second"] * facts["seconds_median"] * facts["scaled_down"]
+        grid.add_row(record["case"], *cells, bound, f"{tokens / seconds:,.0f}")
+    return _text(grid, width)
+
+
+def whole(facts: Record, chip: str) -> tuple[float, str]:
+    """Modelled seconds of the real workload, and what bounds it.
+
+    Its heads and sequences keep every core busy; L2 and HBM are shared by all cores.
+    """
+    times = facts["modelled"][chip]
+    if facts["scaled_down"] == 1:
+        return float(times["seconds"]), str(times["bound_by"])
+    launches = times.get("launch_seconds", 0.0)
+    balanced = times.get("balance", 1.0) * (times["seconds"] - launches)
+    bounds = {
+        str(times["bound_by"]): balanced,
+        "L2": times["l2_seconds"],
+        "HBM": times["hbm_seconds"],
+    }
+    bound = max(bounds, key=lambda name: float(bounds[name]))
+    return float(launches + bounds[bound] * facts["scaled_down"]), bound
+
+
+def _text(grid: Table, width: int) -> str:
+    text = io.StringIO()
+    Console(file=text, width=max(width, 60), color_system=None).print(grid)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())

@@ -1,0 +1,1 @@
+"""The cases by theme; the name of a file is a marker of pytest."""

@@ -1,0 +1,1 @@
+"""Generators of dropout masks that are known, and faulty ones."""

@@ -1,0 +1,1 @@
+"""What the statistics find, and how often they are wrong."""

@@ -1,0 +1,1 @@
+"""Which weights a kernel drops, read off its answers."""

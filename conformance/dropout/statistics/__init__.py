@@ -1,0 +1,1 @@
+"""How random the dropped weights are."""

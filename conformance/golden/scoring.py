@@ -1,0 +1,116 @@
+"""What a kernel scores on the vectors of a set, and whether its record still speaks of it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from conformance.golden import manifest, records, stored
+from conformance.golden.manifest import Entry
+from conformance.golden.records import Record, Score
+from conformance.golden.refused import Refused
+from conformance.golden.sets import Set
+from conformance.golden.work import run
+from conformance.kernel import Subject
+from conformance.verdict.ask import ask
+from conformance.verdict.expected import Question, SavedProblem
+from conformance.verdict.verdict import Verdict
+from reference.problem import Unsupported
+
+SHOWN = 3
+
+
+def write_record(golden: Set, subject: Subject) -> tuple[Record, list[str]]:
+    """Ask a kernel every vector and write its record; old -> new where it moved.
+
+    Raises
+    ------
+    Refused
+        If the kernel fails on a vector, declines all, or does not say which code it is. The old
+        record stays.
+    """
+    if subject.digest is None:
+        raise Refused(
+            f"{subject.spec} does not say which code it is, so that its record would never be out "
+            "of date: give it an attribute `digest`"
+        )
+    entries = list(manifest.read(golden.folder).entries.values())
+    old = records.read(golden.folder, subject)
+    scores, declined, failed = {}, {}, []
+    results = run(partial(_ask, golden, subject), entries, jobs=1, title=subject.name)
+    for entry, answer in zip(entries, results, strict=True):
+        if isinstance(answer, Unsupported):
+            declined[entry.key] = str(answer)
+        elif isinstance(answer, Verdict) and answer.passes():
+            scores[entry.key] = Score(vector=entry.content, tensors=records.figures(answer))
+        else:
+            failed.append(f"{entry.key} ({_why(answer)})")
+    if failed or not scores:
+        why = f"fails on {_some(failed)}" if failed else "declines every vector"
+        raise Refused(f"{subject.spec} {why}: no record was written")
+    new = Record(
+        kernel=subject.name,
+        spec=subject.spec,
+        toolchain=subject.toolchain,
+        digest=subject.digest,
+        scores=scores,
+        declined=declined,
+    )
+    records.save(golden.folder, subject, new)
+    return new, records.moved(old, new)
+
+
+def _ask(golden: Set, subject: Subject, entry: Entry) -> Verdict | Exception:
+    """A verdict on the whole question; on its forward, if gradients are declined."""
+    found = stored.load(golden.folder, entry)
+    asked = SavedProblem(entry.key, found.problem, answer=found.answer)
+    try:
+        try:
+            return ask(subject, _question(asked))
+        except Unsupported:
+            if not asked.backward:
+                raise
+            return ask(subject, _question(asked.without_gradients()))
+    except Exception as error:
+        return error
+
+
+def _question(asked: SavedProblem) -> Question:
+    return Question(problem=asked.saved, known=asked.answer)
+
+
+def _why(answer: Verdict | Exception) -> str:
+    if isinstance(answer, Verdict):
+        return "; ".join(f"{score.name}: {score.reason}" for score in answer.failures)
+    return " ".join(f"{type(answer).__name__}: {answer}".split())[:200]
+
+
+def check_record(golden: Set, subject: Subject) -> list[str]:
+    """One line for each thing that makes a kernel's record out of date.
+
+    Raises
+    ------
+    Refused
+    """
+    path = records.path_of(golden.folder, subject)
+    heal = f": {golden.command('--kernel', subject.spec, '--write')}"
+    record = records.read(golden.folder, subject)
+    if record is None:
+        return [f"{path}: {subject.name} has no record{heal}"]
+    if record.digest != subject.digest:
+        codes = f"{record.digest:.12} -> {subject.digest or 'none':.12}"
+        return [f"{path}: the code of {subject.name} changed since it was recorded, {codes}{heal}"]
+    entries = manifest.read(golden.folder).entries
+    stale = sorted(entries.keys() ^ (record.scores.keys() | record.declined.keys()))
+    stale += [
+        key
+        for key, score in sorted(record.scores.items())
+        if key in entries and score.vector != entries[key].content
+    ]
+    if not stale:
+        return []
+    which = _some(stale)
+    return [f"{path}: vectors changed since {subject.name} was recorded, {which}{heal}"]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if names[SHOWN:] else "")

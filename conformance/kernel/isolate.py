@@ -1,0 +1,210 @@
+"""Calls a kernel in a child process, so that a hang, a crash or a full memory fails one case.
+
+A server process loads the kernel once and forks a child for each call. After a call that did not
+end in time the server is started anew.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import math
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import IO, Any, NoReturn
+
+import numpy as np
+
+from conformance.kernel import BadAnswer, InputChanged, load
+from conformance.kernel.own_traceback import own_traceback
+from conformance.strides import steps_of, with_steps
+from reference.problem import Result, Unsupported
+
+TAIL = 3000  # characters shown of what a child wrote
+
+
+class IsolatedFailure(Exception):
+    """A call in a child process failed; the text says how, with the child's own traceback."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Server:
+    process: subprocess.Popen[bytes]
+    line: Connection
+    output: IO[bytes]
+
+
+class Isolated:
+    """Calls the kernel that `spec` names, each time in a child process.
+
+    Parameters
+    ----------
+    seconds : float
+        Wall-clock time that a call may take.
+    gib : float
+        Memory that a child may hold in GiB, what the kernel's imports hold included.
+    """
+
+    def __init__(self, spec: str, *, seconds: float, gib: float) -> None:
+        self._spec, self._seconds, self._gib = spec, seconds, gib
+        self._server: _Server | None = None
+
+    def __call__(self, method: str, *arguments: Any) -> Result:
+        """Answer of "forward" (problem) or "backward" (problem, out, lse).
+
+        Raises
+        ------
+        Unsupported
+            The kernel declines.
+        IsolatedFailure
+            It raised, died, or took too long.
+        """
+        server = self._server or self._start()
+        begin = server.output.seek(0, os.SEEK_END)
+        try:
+            server.line.send_bytes(_dumps((method, arguments)))
+            if not server.line.poll(self._seconds):
+                self.stop(grace=0)
+                raise IsolatedFailure(
+                    f"the kernel did not return within {self._seconds:g} s (--case-timeout)"
+                )
+            kind, content = pickle.loads(server.line.recv_bytes())
+        except (EOFError, OSError):
+            kind, content = "failed", "the process that loads the kernel ended"
+            server.process.wait()
+        if kind == "result":
+            result: Result = content
+            return result
+        if kind == "declined":
+            raise Unsupported(content)
+        server.output.seek(begin)
+        said = server.output.read().decode(errors="replace").strip()[-TAIL:]
+        if server.process.poll() is not None:
+            self.stop()
+        raise IsolatedFailure("\n".join(filter(None, (content, said))))
+
+    def stop(self, *, grace: float = 1.0) -> None:
+        """End the server, which ends by itself when idle, and the child that may still run."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.line.close()
+            try:
+                server.process.wait(grace)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.process.pid, signal.SIGKILL)
+                server.process.wait()
+            server.output.close()
+
+    def _start(self) -> _Server:
+        line, there = Pipe()
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
+        command = [sys.executable, "-m", "conformance.kernel.isolate", self._spec]
+        limits = [str(self._seconds), str(self._gib)]
+        process = subprocess.Popen(
+            [*command, str(there.fileno()), *limits],
+            pass_fds=[there.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        there.close()
+        self._server = _Server(process, line, output)
+        return self._server
+
+
+def serve(spec: str, line: Connection, *, seconds: float, gib: float) -> None:
+    """Answer calls until the other end closes; runs in the server process."""
+    subject = load(spec)
+    while True:
+        try:
+            method, arguments = pickle.loads(line.recv_bytes())
+        except EOFError:
+            return
+        function = subject if method == "forward" else subject.backward
+        assert function is not None
+        line.send_bytes(_in_child(function, arguments, seconds, gib))
+
+
+def _in_child(
+    function: Callable[..., Result], arguments: tuple[Any, ...], seconds: float, gib: float
+) -> bytes:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _answer(function, arguments, writer, seconds, gib)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        message = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if status == 0:
+        return message
+    if os.WIFSIGNALED(status):
+        how = f"died of {signal.Signals(os.WTERMSIG(status)).name}"
+    else:
+        how = f"ended with exit code {os.WEXITSTATUS(status)}"
+    return _dumps(("failed", f"the kernel's process {how} (--case-memory is {gib:g} GiB)"))
+
+
+def _answer(
+    function: Callable[..., Result],
+    arguments: tuple[Any, ...],
+    writer: int,
+    seconds: float,
+    gib: float,
+) -> NoReturn:
+    """The child: call, write the message, and end without any clean-up of the server's."""
+    faulthandler.enable()
+    signal.alarm(math.ceil(seconds) + 10)  # should nobody be left to end it
+    limit = int(gib * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    try:
+        message = ("result", function(*arguments))
+    except Unsupported as declined:
+        message = ("declined", str(declined))  # type: ignore[assignment]
+    except (BadAnswer, InputChanged) as error:
+        message = ("failed", str(error))  # type: ignore[assignment]
+    except BaseException as error:
+        message = ("failed", _told(error, gib))  # type: ignore[assignment]
+    with os.fdopen(writer, "wb") as pipe:
+        pipe.write(_dumps(message))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _told(error: BaseException, gib: float) -> str:
+    text = f"the kernel raised {type(error).__name__}\n{own_traceback(error)}"
+    if isinstance(error, MemoryError) or "alloc" in str(error):
+        text += f"\n(--case-memory is {gib:g} GiB)"
+    return text
+
+
+class _Pickler(pickle.Pickler):
+    """Keeps the steps of arrays that are not contiguous, which pickle would close up."""
+
+    def reducer_override(self, value: object) -> Any:
+        if isinstance(value, np.ndarray) and (steps := steps_of(value)) is not None:
+            return with_steps, (np.ascontiguousarray(value), steps)
+        return NotImplemented
+
+
+def _dumps(message: object) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(message)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    _spec, _line, _seconds, _gib = sys.argv[1:]
+    serve(_spec, Connection(int(_line)), seconds=float(_seconds), gib=float(_gib))

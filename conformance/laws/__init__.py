@@ -1,0 +1,1 @@
+"""What the laws, which are metamorphic relations, are stated with."""

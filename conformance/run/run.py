@@ -1,0 +1,176 @@
+"""What one run of the suite is asked to do; everything wrong with it is found before it begins."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from conformance.cases import all_cases
+from conformance.cases.case import Case
+from conformance.golden import suite
+from conformance.golden.refused import Refused
+from conformance.kernel import Subject, UsageError, load
+from conformance.kernel.isolate import Isolated
+from conformance.problem_file import load as load_problem
+from conformance.verdict.expected import Asked, SavedProblem
+
+TIERS = ("smoke", "default", "full")
+SECONDS, GIB = 120.0, 8.0  # of one isolated call
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run:
+    """The kernels, the questions and where the results go.
+
+    Attributes
+    ----------
+    subjects : loaded kernels, names unique
+    asked : cases of the tier, or the saved problems
+    has_vectors : whether the golden vectors are asked, too
+    seed : int
+    tier : "smoke", "default" or "full"
+    strict : bool
+        A suspicious tensor fails.
+    forward : bool
+        Gradients are left out of every question.
+    report, repro : folders that can be written, or None
+    dual : bool
+        The report has the vendor's dual benchmark, too.
+    """
+
+    subjects: tuple[Subject, ...]
+    asked: tuple[Asked, ...]
+    has_vectors: bool
+    seed: int
+    tier: str
+    strict: bool
+    forward: bool
+    report: Path | None
+    repro: Path | None
+    dual: bool
+
+    @cached_property
+    def vectors(self) -> tuple[SavedProblem, ...]:
+        """The committed golden vectors; none in the smoke tier, or where problems are given.
+
+        Raises
+        ------
+        UsageError
+            If a file of theirs is not what their manifest says.
+        """
+        try:
+            found = suite.vectors() if self.has_vectors else ()
+        except Refused as error:
+            raise UsageError(str(error)) from None
+        return tuple(one.without_gradients() for one in found) if self.forward else found
+
+    def header(self) -> str:
+        """One line: which kernels, seed, tier."""
+        kernels = ", ".join(
+            subject.name if subject.name == subject.spec else f"{subject.name} ({subject.spec})"
+            for subject in self.subjects
+        )
+        flags = "".join(f"; {flag}" for flag in ("strict", "forward") if getattr(self, flag))
+        return f"conformance: {kernels}; seed {self.seed}; tier {self.tier}{flags}"
+
+    def stop(self) -> None:
+        """End the processes of isolated kernels."""
+        for subject in self.subjects:
+            if isinstance(subject.isolated, Isolated):
+                subject.isolated.stop()
+
+
+def prepare(
+    *,
+    kernels: Sequence[str],
+    problems: Sequence[str] = (),
+    tier: str = "default",
+    seed: int = 0,
+    strict: bool = False,
+    forward: bool = False,
+    report: str | None = None,
+    repro: str | None = None,
+    dual: bool = False,
+    isolate: bool = False,
+    seconds: float = SECONDS,
+    gib: float = GIB,
+) -> Run:
+    """Load and check everything that was asked for.
+
+    Raises
+    ------
+    UsageError
+        If something is not there; the text says how to mend it.
+    """
+    if not kernels:
+        raise UsageError(
+            "no kernel to judge: give --kernel module:attribute or --kernel file.py:attribute, "
+            "or set conformance_kernel in the pytest configuration"
+        )
+    if dual and report is None:
+        raise UsageError("--dual-benchmark is for a report: give --report DIR, too")
+    folders = [_writable(option, path) for option, path in (("report", report), ("repro", repro))]
+    asked: tuple[Asked, ...]
+    if problems:
+        asked = tuple(_saved(path) for path in problems)
+    else:
+        asked = tuple(case for case in all_cases() if _in_tier(case, tier))
+    if forward:
+        asked = tuple(one.without_gradients() for one in asked)
+    subjects = _distinct([load(spec) for spec in dict.fromkeys(kernels)])
+    if isolate:
+        subjects = [
+            replace(subject, isolated=Isolated(subject.spec, seconds=seconds, gib=gib))
+            for subject in subjects
+        ]
+    return Run(
+        subjects=tuple(subjects),
+        asked=asked,
+        has_vectors=not problems and tier != "smoke",
+        seed=seed,
+        tier=tier,
+        strict=strict,
+        forward=forward,
+        report=folders[0],
+        repro=folders[1],
+        dual=dual,
+    )
+
+
+def _in_tier(case: Case, tier: str) -> bool:
+    return TIERS.index(case.tier) <= TIERS.index(tier)
+
+
+def _saved(path: str) -> SavedProblem:
+    try:
+        return SavedProblem(Path(path).stem, load_problem(path))
+    except ValueError as error:
+        raise UsageError(f"--problem: {error}") from None
+
+
+def _writable(option: str, path: str | None) -> Path | None:
+    if path is None:
+        return None
+    folder = Path(path).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UsageError(
+            f"--{option} {path}: cannot write there ({error.strerror}): give a folder that can be "
+            "written"
+        ) from None
+
+
+def _distinct(subjects: Sequence[Subject]) -> list[Subject]:
+    """Names as test ids: kernels of one name go by how they were asked for."""
+    count = Counter(subject.name for subject in subjects)
+    return [
+        subject if count[subject.name] == 1 else replace(subject, name=subject.spec)
+        for subject in subjects
+    ]

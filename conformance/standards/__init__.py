@@ -1,0 +1,1 @@
+"""The published standards of the vendor, on the same tensors."""

@@ -1,0 +1,47 @@
+"""How a case flows: a question goes to the kernel and to the oracle, the judge compares."""
+
+from __future__ import annotations
+
+from conformance.kernel import Subject
+from conformance.verdict.conventions import statistics
+from conformance.verdict.expected import Question
+from conformance.verdict.verdict import Verdict, judge
+from reference.contract import Contract
+from reference.problem import Problem, Unsupported
+
+
+def ask(kernel: Subject, question: Question) -> Verdict:
+    """The verdict on the kernel's answer; whatever the kernel raises comes through.
+
+    Raises
+    ------
+    Unsupported
+        If the kernel declines, or drops by decisions that the oracle does not know.
+    """
+    problem = question.problem
+    got = kernel(problem)
+    contract = _contract(kernel, problem)
+    want, allowed = question.answer, question.allowed(contract)
+    return judge(got, want, allowed, problem=problem, contract=contract)
+
+
+def ask_backward(kernel: Subject, question: Question) -> Verdict:
+    """The verdict on the kernel's gradients when it is given the oracle's own out and lse."""
+    problem, backward = question.problem, kernel.backward
+    assert backward is not None
+    contract = _contract(kernel, problem)
+    out, lse = statistics(problem, question.answer, contract)
+    got = backward(problem, out, lse)
+    want, allowed = question.gradients, question.allowed(contract, exact_statistics=True)
+    return judge(got, want, allowed, problem=problem, contract=contract)
+
+
+def _contract(kernel: Subject, problem: Problem) -> Contract:
+    contract = kernel.contract(problem)
+    if problem.drops and contract.dropout != "problem":
+        word = "dropout" if "dropout" in problem.features else "dropout_bits"
+        raise Unsupported(
+            f"{word} by the problem's decisions: its contract says dropout={contract.dropout!r}, "
+            "and test_dropout asks it"
+        )
+    return contract

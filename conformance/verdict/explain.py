@@ -1,0 +1,183 @@
+"""What a failed verdict says: where the answer is wrong, by how much, and in which pattern."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.verdict.diagnose import diagnose
+from conformance.verdict.verdict import Score, Verdict
+from reference.problem import Problem
+
+Index = NDArray[np.intp]
+
+RUNS = 6  # written out before a summary stops
+TILES = (128, 64, 32, 16)
+
+
+def explain(verdict: Verdict, problem: Problem) -> str:
+    """A few lines for each tensor that failed or is suspicious, then what the others used."""
+    lines = []
+    for score in verdict.failures:
+        lines += [f"{score.name}: {score.reason}", *_details(score, problem)]
+    if guess := diagnose(verdict, problem):
+        lines.append(f"likely: {guess}")
+    for score in verdict.suspicions:
+        lines.append(f"{score.name} is suspicious: {score.suspicion}")
+    wrong = {score.name for score in (*verdict.failures, *verdict.suspicions)}
+    if right := [score for score in verdict.scores if score.name not in wrong]:
+        used = ", ".join(f"{score.name} {score.budget:.2g}" for score in right)
+        lines.append(f"within the bound (worst error / allowed): {used}")
+    return "\n".join([*lines, f"problem: {describe(problem)}"])
+
+
+def describe(problem: Problem) -> str:
+    """Sizes and features of a problem, in one line."""
+    q, k = (
+        (
+            "cu_seqlens_q, cu_seqlens_k lengths",
+            f"{_some(problem.seqlens_q)}, {_some(problem.seqlens_k)}",
+        )
+        if problem.is_packed
+        else (
+            "batch, seqlen_q, seqlen_k",
+            f"{problem.batch}, {problem.max_seqlen_q}, {problem.max_seqlen_k}",
+        )
+    )
+    heads = f"heads_q {problem.heads_q}, heads_k {problem.heads_k}"
+    dims = f"head_dim {problem.head_dim}, head_dim_v {problem.head_dim_v}"
+    return f"{q} = {k}; {heads}; {dims}; {', '.join(sorted(problem.features))}"
+
+
+def _some(lengths: Sequence[int]) -> str:
+    shown = ", ".join(map(str, lengths[:8]))
+    return f"({shown}{', ...' if len(lengths) > 8 else ''})"
+
+
+def _details(score: Score, problem: Problem) -> list[str]:
+    if score.worst is None or score.failing is None or not score.failing.any():
+        return []
+    names = _axes(score, problem)
+    error = abs(score.got - score.want)
+    where = ", ".join(f"{name} {at}" for name, at in zip(names, score.worst, strict=True))
+    lines = [
+        f"    worst at {where}{_sequence(score, names, problem)}: got {score.got:.9g}, "
+        f"oracle {score.want:.9g}, error {error:.3g}, allowed {score.allowed:.3g}, "
+        f"ratio {score.budget:.3g}",
+        f"    where: {_where(score.failing, names)}",
+    ]
+    lines += [f"    {text}" for text in _tiles(score.failing, names)]
+    if score.nan or score.inf:
+        lines.append(f"    of {score.elements} values, {score.nan} are NaN, {score.inf} infinite")
+    if not math.isnan(score.factor):
+        lines.append(f"    there, got is {score.factor:.4g} x oracle{_known(score, problem)}")
+    return lines
+
+
+def _axes(score: Score, problem: Problem) -> tuple[str, ...]:
+    """Names of a tensor's axes, in its order."""
+    batch = () if problem.is_packed else ("batch",)
+    if score.name in ("out", "dq"):
+        return (*batch, "row", "head", "channel")
+    if score.name in ("dk", "dv"):
+        return (*batch, "key", "key head", "channel")
+    if score.name == "dsink":
+        return ("head",)
+    if score.name == "dbias":
+        assert score.worst is not None
+        first = "sequence" if problem.is_packed else "batch"
+        return (first, "head", "row", "key")[-len(score.worst) :]
+    return (*batch, "head", "row")
+
+
+def _sequence(score: Score, names: Sequence[str], problem: Problem) -> str:
+    """Where a packed row or key stands in its own sequence."""
+    if not problem.is_packed or score.name in ("dbias", "dsink"):
+        return ""
+    assert score.worst is not None
+    side = "key" if "key" in names else "row"
+    offsets = problem.offsets_k if side == "key" else problem.offsets_q
+    at = score.worst[list(names).index(side)]
+    sequence = int(np.searchsorted(offsets, at, side="right")) - 1
+    return f" ({side} {at - offsets[sequence]} of sequence {sequence})"
+
+
+def _where(failing: NDArray[np.bool_], names: Sequence[str]) -> str:
+    """Which indices of each axis have a failing element; axes of one index are left out."""
+    parts = []
+    for axis, (name, size) in enumerate(zip(names, failing.shape, strict=True)):
+        if size > 1:
+            parts.append(f"{_plural(name)} {summary(_indices(failing, axis), size)}")
+    return "; ".join(parts) or "the only element"
+
+
+def _indices(failing: NDArray[np.bool_], axis: int) -> Index:
+    others = tuple(other for other in range(failing.ndim) if other != axis)
+    return np.flatnonzero(failing.any(axis=others))
+
+
+def summary(indices: Index, size: int) -> str:
+    """Indices below `size` as runs: "all 4", "128-256 of 257", "0-126 (every 2nd) of 128"."""
+    if len(indices) == size:
+        return f"all {size}"
+    steps = np.unique(np.diff(indices))
+    if len(indices) > 2 and len(steps) == 1 and steps[0] > 1:
+        return f"{indices[0]}-{indices[-1]} (every {_ordinal(int(steps[0]))}) of {size}"
+    runs = _runs(indices)
+    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs[:RUNS])
+    more = f", ... ({len(runs)} runs, {len(indices)} in all)" if len(runs) > RUNS else ""
+    return f"{shown}{more} of {size}"
+
+
+def _runs(indices: Index) -> list[tuple[int, int]]:
+    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
+    return [(int(run[0]), int(run[-1])) for run in np.split(indices, breaks)]
+
+
+def _tiles(failing: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
+    """Which failing runs begin where a tile would."""
+    lines = []
+    for axis, name in enumerate(names):
+        if name not in ("row", "key", "channel"):
+            continue
+        runs = _runs(_indices(failing, axis))
+        starts = [first for first, _ in runs if first]
+        ends = [last + 1 for _, last in runs if last + 1 < failing.shape[axis]]
+        for what, edges in (("begin", starts), ("end", ends)):
+            tile = next((t for t in TILES if edges and not any(e % t for e in edges)), None)
+            if tile:
+                lines.append(f"failing {_plural(name)} {what} at multiples of {tile}")
+    return lines
+
+
+def _known(score: Score, problem: Problem) -> str:
+    """What a factor between answer and oracle may stand for."""
+    keep = 1.0 if problem.dropout is None else 1 - problem.dropout.p
+    meanings = {
+        "nothing was written, or everything was masked": 0.0,
+        "log2(e): base 2 instead of e": math.log2(math.e),
+        "ln(2): base e instead of 2": math.log(2),
+        "the sign": -1.0,
+        "1 / scale: not scaled": 1 / problem.scale if problem.scale else math.nan,
+        "scale: scaled twice": problem.scale,
+        "1 / group: one head of each group": 1 / problem.group,
+        "1 - p of dropout": keep,
+        "1 / (1 - p) of dropout": 1 / keep,
+    }
+    near = [
+        text
+        for text, factor in meanings.items()
+        if factor != 1 and abs(score.factor - factor) <= max(abs(factor), 1e-3) / 100
+    ]
+    return f" ({' or '.join(near)})" if near else ""
+
+
+def _plural(name: str) -> str:
+    return "batches" if name == "batch" else f"{name}s"
+
+
+def _ordinal(number: int) -> str:
+    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")
