@@ -38,28 +38,29 @@ FUNCTIONS = (
     "flash_attn_varlen_func",
     "flash_attn_with_lse",
 )
-"""What a model calls; see functional.py."""
+"""What a model calls; see flash_attn/."""
 CUDA_KERNELS = ("sdpa_efficient", "sdpa_cudnn")
 
 
 def __getattr__(name: str) -> Any:
-    if name in (*FUNCTIONS, "functional"):
-        module = import_module("npu_kernels.functional")
-        return getattr(module, name, module)
+    if name in FUNCTIONS:
+        return getattr(import_module("npu_kernels.flash_attn"), name)
+    if name == "functional":
+        return import_module("npu_kernels.flash_attn.kernel").functional()
     if name not in (*KERNELS, *CUDA_KERNELS):
         raise AttributeError(f"npu_kernels has no {name}: its kernels are {', '.join(KERNELS)}")
     if name in ASCEND_KERNELS:
         return _ascend(name)
     if name == "eager":
-        return import_module("npu_kernels.eager_attention").kernel()
-    from npu_kernels.torch_sdpa import kernel
+        return import_module("npu_kernels.torch_kernels.eager").kernel()
+    from npu_kernels.torch_kernels.sdpa import kernel
 
     return kernel(name)
 
 
 def _ascend(name: str) -> Any:
-    from npu_kernels.ascend_c import kernel
-    from npu_kernels.build import Unavailable
+    from npu_kernels.ascend_c.kernel import kernel
+    from npu_kernels.emulator.build import Unavailable
 
     try:
         return kernel(name)
@@ -68,6 +69,6 @@ def _ascend(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    from npu_kernels.dispatch import device
+    from npu_kernels.torch_kernels.sdpa_arguments import device
 
     return [*KERNELS, *(CUDA_KERNELS if device() == "cuda" else ())]

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from npu_kernels import binding, build, device_library
-from npu_kernels.torch_probe import Probe, probe
+from npu_kernels.ascend_c import binding
+from npu_kernels.emulator import build
+from npu_kernels.on_device import library as device_library
+from npu_kernels.on_device.torch_probe import Probe, probe
 from reference.formats import FP16
 from reference.problem import Problem, Unsupported
 
@@ -163,7 +165,7 @@ def _compiler() -> Finding:
 
 def _emulator() -> Finding:
     """Compile it, load it, and let it answer the smallest question."""
-    from npu_kernels.ascend_c import kernel
+    from npu_kernels.ascend_c.kernel import kernel
 
     one = np.ones((1, 1, 1, 1), np.float32)
     try:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import cmake
 
-from npu_kernels import build, device_library
-from npu_kernels.device_memory import OnDevice, TorchMemory
+from npu_kernels.emulator import build
+from npu_kernels.on_device import library
+from npu_kernels.on_device.memory import OnDevice, TorchMemory
 
 HERE = Path(__file__).parent / "cann"
-DEVICE = build.PACKAGE / "device"
+DEVICE = build.PACKAGE / "cann"
 CMAKE = Path(cmake.CMAKE_BIN_DIR) / "cmake"
 ASCENDC = """
 function(ascendc_library name type)
@@ -57,12 +58,8 @@ def folder_with(folder: Path, *parts: str) -> Path:
 
 def _runtime(sources: Path) -> Path:
     """The kernels as the device has them, the functions that launch them, and the runtime."""
-    sources.mkdir()
-    for file in (
-        *build.FLASH_ATTENTION.glob("*.h"),
-        *(DEVICE / "kernels").iterdir(),
-        *(DEVICE / "stubs.h", HERE / "runtime.cpp"),
-    ):
+    shutil.copytree(build.FLASH_ATTENTION, sources, ignore=shutil.ignore_patterns("*.cpp"))
+    for file in (*(DEVICE / "kernels").iterdir(), DEVICE / "stubs.h", HERE / "runtime.cpp"):
         shutil.copy(file, sources)
     shutil.copytree(HERE / "acl", sources / "acl")
     return build.library(kernel=sources, kernel_options=build.STRICT)
@@ -72,7 +69,7 @@ def script(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     """What build.sh says to these arguments, in an environment of nothing else."""
     needed = {"PATH": "/usr/bin:/bin", "CMAKE": str(CMAKE), "NPU_BUILD_DIR": "/dev/null"}
     return subprocess.run(
-        ["bash", str(device_library.SCRIPT), *arguments],
+        ["bash", str(library.SCRIPT), *arguments],
         env=needed | environment,
         capture_output=True,
         text=True,
@@ -112,4 +109,4 @@ class HostMemory:
 
 def on_host(root: Path) -> OnDevice:
     """The library that build.sh made with this CANN folder, over the host's memory."""
-    return OnDevice(device_library.load(), HostMemory(ctypes.CDLL(root / PARTS["libascendcl.so"])))
+    return OnDevice(library.load(), HostMemory(ctypes.CDLL(root / PARTS["libascendcl.so"])))

@@ -55,8 +55,8 @@ def build(cache: Path, options: tuple[str, ...]) -> Path:
     if cxx is None:
         raise RuntimeError("no C++17 compiler found: set CXX, or install g++")
     flags = [*FLAGS, *options, f"-I{EMULATOR}"]
-    sources = sorted([*EMULATOR.glob("*.cpp"), *MICRO_TESTS.glob("*.cpp")])
-    read = sorted([*sources, *EMULATOR.glob("*.h"), *MICRO_TESTS.glob("*.h")])
+    sources = sorted([*EMULATOR.rglob("*.cpp"), *MICRO_TESTS.glob("*.cpp")])
+    read = sorted([*sources, *EMULATOR.rglob("*.h"), *MICRO_TESTS.glob("*.h")])
     key = hashlib.sha256(" ".join([cxx, *options]).encode())
     for path in read:
         key.update(path.name.encode() + b"\0" + path.read_bytes())

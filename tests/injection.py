@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.laws.assertions import CAUSAL, question
-from npu_kernels import ascend_c, binding, build
-from npu_kernels.knobs import Knobs
+from npu_kernels.ascend_c import binding, kernel
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs
 from reference.problem import Problem
 
 SHAPE = {"batch": 1, "heads_q": 1, "heads_k": 1, "seqlen_q": 200, "seqlen_k": 300, "head_dim": 40}
@@ -52,7 +53,7 @@ class Injection:
         return problem if self.backward else problem.replace(dout=None)
 
 
-def faulty(injection: Injection, folder: Path) -> ascend_c.AscendKernel:
+def faulty(injection: Injection, folder: Path) -> kernel.AscendKernel:
     """The kernel with this fault, compiled from a copy of its sources in `folder`.
 
     Raises
@@ -72,6 +73,6 @@ def faulty(injection: Injection, folder: Path) -> ascend_c.AscendKernel:
         )
     file.write_text(text.replace(injection.old, injection.new))
     library = binding.load(build.library(kernel=copy, kernel_options=("-O0",)))
-    return ascend_c.AscendKernel(
+    return kernel.AscendKernel(
         name="faulty", library=library, knobs=Knobs(cores=1), digest=build.digest(copy)
     )

@@ -10,8 +10,8 @@ from injection import Injection
 
 from reference.mask import Mask
 
-CUBE, LEGS, VECTOR = "cube_core.h", "cube_legs.h", "vector_core.h"
-SCORES, RESULTS, PROBLEM = "scores.h", "results.h", "problem.h"
+CUBE, LEGS, VECTOR = "forward/cube.h", "common/cube_pipeline.h", "forward/vector.h"
+SCORES, RESULTS, PROBLEM = "common/scores.h", "forward/results.h", "common/problem.h"
 
 INJECTIONS = {
     # --- The cube core's pipes ---
@@ -163,7 +163,7 @@ INJECTIONS = {
         says=("deadlock", "AIC waits for flag 5", "the other AIV has not"),
     ),
     "one-slot-for-two-steps": Injection(
-        file="steps.h",
+        file="common/steps.h",
         old="return static_cast<uint32_t>(index % slots); }",
         new="return 0; }",
         says=("Fixpipe", "WAW", "GM tensor workspace"),

@@ -11,8 +11,8 @@ from injection import Injection
 from conformance.laws.assertions import question
 from reference.problem import Problem
 
-CUBE, VECTOR, RESULTS = "gradient_cube.h", "gradient_vector.h", "gradient_results.h"
-DELTA, BIAS, PLAN = "delta.h", "bias_gradient.h", "gradient_plan.h"
+CUBE, VECTOR, RESULTS = "backward/cube.h", "backward/vector.h", "backward/results.h"
+DELTA, BIAS, PLAN = "backward/delta.h", "backward/dbias.h", "host/backward_plan.h"
 
 
 def with_bias(format: str, **asked: object) -> Problem:

@@ -14,9 +14,9 @@ from reference.dropout import Dropout
 from reference.mask import Mask
 from reference.problem import Problem
 
-CUBE, VECTOR, DELTA = "gradient_cube.h", "gradient_vector.h", "delta.h"
-SIZES, STEPS = "gradient_sizes.h", "gradient_steps.h"
-BIAS, SINK = "bias_gradient.h", "sink_gradient.h"
+CUBE, VECTOR, DELTA = "backward/cube.h", "backward/vector.h", "backward/delta.h"
+SIZES, STEPS = "backward/sizes.h", "backward/steps.h"
+BIAS, SINK = "backward/dbias.h", "backward/dsink.h"
 
 
 def with_dlse(format: str, **asked: Any) -> Problem:

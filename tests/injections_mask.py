@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from injection import Injection
 
-PHILOX, CORE, HOST, PROBLEM = "philox.h", "dropout_core.h", "dropout_host.cpp", "dropout_problem.h"
+PHILOX, CORE, HOST, PROBLEM = (
+    "dropout/philox.h",
+    "dropout/vector.h",
+    "host/dropout.cpp",
+    "dropout/problem.h",
+)
 
 INJECTIONS = {
     # --- Order ---

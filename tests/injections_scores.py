@@ -14,8 +14,13 @@ from reference.formats import BF16
 from reference.mask import Mask
 from reference.problem import Problem
 
-VECTOR, SCORES, BITS, RESULTS = "vector_core.h", "scores.h", "mask_bits.h", "results.h"
-PROBLEM = "problem.h"
+VECTOR, SCORES, BITS, RESULTS = (
+    "forward/vector.h",
+    "common/scores.h",
+    "common/mask_bits.h",
+    "forward/results.h",
+)
+PROBLEM = "common/problem.h"
 
 PAIRS = (SHAPE["seqlen_q"], SHAPE["seqlen_k"])
 BIAS = grid("bias", (1, 1, *PAIRS)).astype(np.float32)
@@ -157,7 +162,7 @@ INJECTIONS_OF_SCORES = {
         says=("DataCopyPad", "reads GM tensor bias", "outside of the tensor"),
     ),
     "bias-below-the-first-maximum": Injection(
-        file="slab.h",
+        file="common/row_slab.h",
         old="lowest_max = -3.4e38f;",
         new="lowest_max = -1e37f;",
         asked={"bias": BF16.round(np.full((1, 1), -1e38, np.float32))},
@@ -285,7 +290,7 @@ INJECTIONS_OF_SCORES = {
         says=("UB bytes", "outside of the tensor"),
     ),
     "values-as-wide-as-the-keys": Injection(
-        file="cube_core.h",
+        file="forward/cube.h",
         old="const int64_t d = tiling_->head_dim_v;",
         new="const int64_t d = tiling_->head_dim;",
         made_by=narrow_values,

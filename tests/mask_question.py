@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from npu_kernels import dropout, tile_bits
-from npu_kernels.knobs import Knobs
+from npu_kernels.ascend_c import dropout_bits, tile_bits
+from npu_kernels.emulator.knobs import Knobs
 from reference.dropout import Dropout, HeadDropout, philox4x32
 
 
@@ -19,13 +19,13 @@ class MaskQuestion:
     seqlens_k: tuple[int, ...]
     heads_q: int = 1
     packed: bool = False
-    dropout: Dropout = field(
+    dropout_bits: Dropout = field(
         default_factory=lambda: Dropout(p=0.4, seed=0x0123456789ABCDEF, offset=0xFEDCBA9876543210)
     )
 
-    def ask(self, library, knobs: Knobs | None = None) -> dropout.Mask:
+    def ask(self, library, knobs: Knobs | None = None) -> dropout_bits.Mask:
         """The kernel's answer."""
-        return dropout.keep_bits(
+        return dropout_bits.keep_bits(
             library,
             self.dropout,
             seqlens_q=self.seqlens_q,

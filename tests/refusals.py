@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from npu_kernels.structs import UNBOUNDED
+from npu_kernels.ascend_c.structs import UNBOUNDED
 
 
 class Altered:

@@ -13,8 +13,10 @@ import numpy as np
 from refusals import LEGAL, REFUSED, Altered
 
 from conformance.laws.assertions import CAUSAL, question
-from npu_kernels import ascend_c, binding, build
-from npu_kernels.knobs import Knobs
+from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs
 from reference.problem import Problem, Unsupported
 
 SHAPES = ((1, 1, 1), (129, 200, 72), (65, 257, 200), (200, 100, 136), (0, 7, 16), (7, 0, 16))

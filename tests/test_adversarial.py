@@ -12,9 +12,9 @@ from injections import INJECTIONS
 
 import npu_kernels
 from conformance.laws.assertions import CAUSAL, question
-from npu_kernels.ascend_c import AscendKernel
-from npu_kernels.binding import CheckFailed
-from npu_kernels.knobs import Knobs
+from npu_kernels.ascend_c.binding import CheckFailed
+from npu_kernels.ascend_c.kernel import AscendKernel
+from npu_kernels.emulator.knobs import Knobs
 from reference.problem import Problem
 
 SEEDS = range(200)

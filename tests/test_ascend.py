@@ -16,8 +16,9 @@ import npu_kernels
 from conformance.laws.assertions import CAUSAL, question
 from conformance.laws.transform import laid_out
 from conformance.verdict.verdict import Verdict, judge
-from npu_kernels import ascend_c, build
-from npu_kernels.knobs import MMAD_ORDERS, Knobs, parse
+from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import MMAD_ORDERS, Knobs, parse
 from reference import dense
 from reference.bounds import error_bound
 from reference.problem import Problem

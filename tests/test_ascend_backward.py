@@ -13,10 +13,10 @@ from conformance.laws.assertions import CAUSAL, question
 from conformance.laws.transform import laid_out
 from conformance.verdict.conventions import statistics
 from conformance.verdict.verdict import Verdict, judge
-from npu_kernels import ascend_c
-from npu_kernels.gradients import flash_backward
-from npu_kernels.knobs import MMAD_ORDERS, Knobs, parse
-from npu_kernels.question import Question
+from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.ascend_c.backward import flash_backward
+from npu_kernels.ascend_c.encoded import Question
+from npu_kernels.emulator.knobs import MMAD_ORDERS, Knobs, parse
 from reference import dense
 from reference.bounds import error_bound
 from reference.formats import FP16

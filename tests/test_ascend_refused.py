@@ -16,9 +16,9 @@ from refusals import LEGAL, REFUSED, Altered
 
 import npu_kernels
 from conformance.laws.assertions import question
-from npu_kernels import build
-from npu_kernels.binding import CheckFailed
-from npu_kernels.knobs import parse
+from npu_kernels.ascend_c.binding import CheckFailed
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import parse
 from reference.problem import Problem, Unsupported
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def test_a_number_beyond_fp32_is_refused(kernel, name):
 
 
 WRITES_BESIDE = Injection(
-    file="host.cpp",
+    file="host/forward.cpp",
     old="flash::run(*forward, std::move(memory));",
     new="flash::run(*forward, std::move(memory)), forward->softmax_sum[-1] = 1.0f;",
     says=("softmax_sum: 4 bytes before it were written, the nearest 1 B away",),

@@ -9,10 +9,10 @@ import pytest
 
 import npu_kernels
 from conformance.laws.assertions import question
-from npu_kernels.asked import question_of
-from npu_kernels.bits import encode
-from npu_kernels.gradients import flash_backward
-from npu_kernels.knobs import Knobs
+from npu_kernels.ascend_c.backward import flash_backward
+from npu_kernels.ascend_c.bits16 import encode
+from npu_kernels.ascend_c.encode import question_of
+from npu_kernels.emulator.knobs import Knobs
 from reference.problem import Problem, Unsupported
 
 

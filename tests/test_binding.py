@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from conformance.cases.patterns import LAYOUTS
-from npu_kernels import binding, build, forward, tile_bits
-from npu_kernels.bits import encode
-from npu_kernels.knobs import Knobs
-from npu_kernels.question import Question
+from npu_kernels.ascend_c import binding, forward, tile_bits
+from npu_kernels.ascend_c.bits16 import encode
+from npu_kernels.ascend_c.encoded import Question
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs
 from reference.formats import BF16, FP16
 
 # Says every number that it received. out is q; lse sums a row of bias, or of k; softmax_max counts

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from conformance.cases.patterns import LAYOUTS
-from npu_kernels import tile_bits
-from npu_kernels.bits import decode, encode
-from npu_kernels.tile_bits import TileBits
+from npu_kernels.ascend_c import tile_bits
+from npu_kernels.ascend_c.bits16 import decode, encode
+from npu_kernels.ascend_c.tile_bits import TileBits
 from reference.formats import BF16, FORMATS, FP16
 
 ALL_BITS = np.arange(1 << 16).astype(np.uint16)

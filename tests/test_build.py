@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from npu_kernels import build
+from npu_kernels.emulator import build
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {
@@ -113,7 +113,7 @@ def test_callers_at_the_same_time_compile_once(sources, commands):
 
 def test_processes_at_the_same_time_all_get_a_whole_library(sources):
     script = (
-        "import ctypes, pathlib, sys; from npu_kernels import build;"
+        "import ctypes, pathlib, sys; from npu_kernels.emulator import build;"
         "build.PACKAGE = at = pathlib.Path(sys.argv[1]);"
         "path = build.library(kernel=at / 'kernel', emulator=at / 'emulator');"
         "print(ctypes.CDLL(path).answer())"
@@ -128,12 +128,12 @@ def test_processes_at_the_same_time_all_get_a_whole_library(sources):
     assert len(list((sources.parent / "built").glob("*.so"))) == 1
 
 
-@pytest.mark.parametrize("file", ["kernel/sign.h", "kernel/answer.cpp", "asked.py"])
+@pytest.mark.parametrize("file", ["kernel/sign.h", "kernel/answer.cpp", "kernel/asked.py"])
 def test_the_digest_knows_every_source_that_runs(sources, file):
-    (sources / "asked.py").write_text("CHOSEN = 1\n")
-    before = build.digest(sources / "kernel", modules=["asked"])
+    (sources / "kernel" / "asked.py").write_text("CHOSEN = 1\n")
+    before = build.digest(sources / "kernel", suffixes=(".h", ".cpp", ".py"))
     (sources / file).write_text("// other\n")
-    assert build.digest(sources / "kernel", modules=["asked"]) != before
+    assert build.digest(sources / "kernel", suffixes=(".h", ".cpp", ".py")) != before
 
 
 def test_without_a_compiler_one_line_says_how_to_get_one(sources, monkeypatch):

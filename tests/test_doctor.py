@@ -11,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from npu_kernels import doctor, torch_probe
+from npu_kernels import doctor
 from npu_kernels.doctor import Finding, Places
-from npu_kernels.torch_probe import Probe
+from npu_kernels.on_device import torch_probe
+from npu_kernels.on_device.torch_probe import Probe
 
 ROOT = Path(__file__).parents[1]
 NO_LIBRARY = "libhccl.so: cannot open shared object file: No such file or directory"

@@ -10,8 +10,9 @@ import pytest
 from mask_question import MaskQuestion
 
 from conformance.laws.assertions import question
-from npu_kernels import binding, build, dropout, structs
-from npu_kernels.knobs import Knobs
+from npu_kernels.ascend_c import binding, dropout_bits, structs
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs
 from reference.dropout import Dropout
 
 
@@ -170,15 +171,15 @@ def test_a_bad_argument_is_refused_by_name(library, change, says):
 def test_the_problem_s_dropout_is_drawn_or_taken_as_it_is(library):
     drawn = dense(1, 2, 3, 5)
     problem = problem_with(drawn.dropout)
-    tiles = dropout.bits_of(library, problem, knobs=Knobs(cores=1)).tiles
+    tiles = dropout_bits.bits_of(library, problem, knobs=Knobs(cores=1)).tiles
     np.testing.assert_array_equal(tiles, drawn.want())
     flat = np.concatenate(
         [np.unpackbits(tile, axis=1, bitorder="little")[:3, :5] for tile in tiles]
     )
     given = Dropout(p=0.4, bits=np.packbits(flat, bitorder="little"))
-    again = dropout.bits_of(library, problem_with(given), knobs=Knobs(cores=1))
+    again = dropout_bits.bits_of(library, problem_with(given), knobs=Knobs(cores=1))
     np.testing.assert_array_equal(again.tiles, tiles)
-    assert dropout.bits_of(library, problem_with(Dropout(p=0.0)), knobs=Knobs(cores=1)) is None
+    assert dropout_bits.bits_of(library, problem_with(Dropout(p=0.0)), knobs=Knobs(cores=1)) is None
 
 
 def problem_with(of: Dropout):

@@ -13,13 +13,13 @@ from torch.library import opcheck
 from torch.utils.checkpoint import checkpoint
 
 import npu_kernels
-from npu_kernels import operators
-from npu_kernels.functional import (
+from npu_kernels.flash_attn import (
     FlashAttention,
     flash_attn_func,
     flash_attn_qkvpacked_func,
     flash_attn_varlen_func,
     flash_attn_with_lse,
+    operators,
 )
 
 DTYPES = (torch.float16, torch.bfloat16)
@@ -288,7 +288,7 @@ def test_an_argument_that_cannot_be_is_named(text):
 
 def test_the_functions_are_the_packages_own():
     for name in npu_kernels.FUNCTIONS:
-        assert getattr(npu_kernels, name) is getattr(npu_kernels.functional, name)
+        assert getattr(npu_kernels, name) is getattr(npu_kernels.flash_attn, name)
 
 
 def test_the_package_imports_no_torch():

@@ -16,7 +16,7 @@ from conformance.golden.sets import FOLDER
 from conformance.golden.vector import Vector
 from conformance.golden.verify import asked, judged
 from conformance.verdict.verdict import STATISTICS
-from npu_kernels import build
+from npu_kernels.emulator import build
 from reference.formats import FP32
 from reference.problem import Result
 

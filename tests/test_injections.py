@@ -13,7 +13,7 @@ from injections_scores import INJECTIONS_OF_SCORES
 
 import npu_kernels
 from conformance.verdict.verdict import judge
-from npu_kernels.binding import CheckFailed
+from npu_kernels.ascend_c.binding import CheckFailed
 from reference import dense
 from reference.bounds import error_bound
 from reference.problem import Problem
@@ -66,6 +66,6 @@ def test_after_a_refusal_the_library_runs_on(tmp_path):
 
 @pytest.mark.parametrize("old", ["there is no such line", "    "])
 def test_an_injection_that_does_not_apply_is_an_error(old, tmp_path):
-    injection = Injection(file="cube_core.h", old=old, new="", says=())
+    injection = Injection(file="forward/cube.h", old=old, new="", says=())
     with pytest.raises(ValueError, match=r"cube_core.h has \d+ times"):
         faulty(injection, tmp_path)

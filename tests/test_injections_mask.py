@@ -9,7 +9,7 @@ from injections_mask import INJECTIONS
 from mask_question import MaskQuestion
 
 import npu_kernels
-from npu_kernels.binding import CheckFailed
+from npu_kernels.ascend_c.binding import CheckFailed
 
 # Every seqlen_k % 4, rows and keys that end within a tile, several tiles to a row, two heads.
 QUESTION = MaskQuestion(

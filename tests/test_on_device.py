@@ -20,10 +20,13 @@ from cann_on_host import PARTS, folder_with, on_host, script
 import npu_kernels
 from conformance.laws.assertions import CAUSAL, question
 from conformance.laws.transform import laid_out
-from npu_kernels import ascend_c, binding, build, device_library, on_device
-from npu_kernels.device_memory import TorchMemory
-from npu_kernels.knobs import Knobs
-from npu_kernels.torch_probe import Probe
+from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.on_device import find, library
+from npu_kernels.on_device.memory import TorchMemory
+from npu_kernels.on_device.torch_probe import Probe
 from reference.dropout import Dropout
 from reference.mask import Mask
 
@@ -51,8 +54,8 @@ def kernel(cann, built, monkeypatch):
     monkeypatch.setenv("NPU_BUILD_DIR", str(built))
     on = on_host(cann)
     on.memory.runtime.host_cann_set_soc(CHIP.encode())
-    name = f"device[{device_library.soc(on.library)}]"
-    knobs = Knobs(cores=on_device.groups(on))
+    name = f"device[{library.soc(on.library)}]"
+    knobs = Knobs(cores=find.groups(on))
     return ascend_c.AscendKernel(name=name, library=on, knobs=knobs, digest="")
 
 
@@ -109,7 +112,7 @@ def test_the_answer_has_the_bits_of_the_emulated_kernel(kernel, emulated, format
 
 
 def test_the_library_knows_its_chip_this_chip_and_its_cores(kernel):
-    assert device_library.built_for(kernel.library.library) == CHIP
+    assert library.built_for(kernel.library.library) == CHIP
     assert (kernel.name, kernel.knobs.cores) == (f"device[{CHIP}]", 5)
 
 
@@ -186,12 +189,12 @@ def seen(monkeypatch, cann, built):
     monkeypatch.delenv("NPU_REQUIRE_DEVICE", raising=False)
     on = on_host(cann)
     on.memory.runtime.host_cann_set_soc(CHIP.encode())
-    monkeypatch.setattr(on_device, "TorchMemory", lambda: on.memory)
+    monkeypatch.setattr(find, "TorchMemory", lambda: on.memory)
 
     def see(**found: object) -> None:
-        on_device.library.cache_clear()
+        find.library.cache_clear()
         ascend_c._on_device.cache_clear()
-        monkeypatch.setattr(on_device, "probe", lambda: Probe(torch="2.13.0", **found))
+        monkeypatch.setattr(find, "probe", lambda: Probe(torch="2.13.0", **found))
 
     yield see
     see()
@@ -239,9 +242,9 @@ def test_a_wrong_chip_is_no_reason_to_emulate(seen, cann):
 
 def test_without_a_library_torch_is_not_even_asked(tmp_path):
     ask = (
-        "import sys; from npu_kernels import on_device, torch_probe;"
+        "import sys; from npu_kernels.on_device import find, torch_probe;"
         "torch_probe.subprocess = None;"
-        "print(on_device.is_here(), 'torch' in sys.modules)"
+        "print(find.is_here(), 'torch' in sys.modules)"
     )
     environment = {"PYTHONPATH": str(ROOT), "NPU_BUILD_DIR": str(tmp_path)}
     done = subprocess.run(
@@ -256,7 +259,7 @@ def test_without_a_library_torch_is_not_even_asked(tmp_path):
 
 def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, built):
     monkeypatch.setenv("NPU_BUILD_DIR", str(built.parent / "torn"))
-    device_library.path().parent.mkdir(parents=True)
-    device_library.path().write_bytes(b"\x7fELF")
+    library.path().parent.mkdir(parents=True)
+    library.path().write_bytes(b"\x7fELF")
     with pytest.raises(build.Unavailable, match=r"libnpu_flash_attention.so: .*: source CANN's"):
-        device_library.load()
+        library.load()

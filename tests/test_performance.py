@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from conformance.cases.case import Case
-from npu_kernels import ascend_c, build
-from npu_kernels.binding import CoreCounters, load
-from npu_kernels.chips import CHIPS
-from npu_kernels.knobs import Knobs
-from npu_kernels.performance import FITTED, NONE, modelled, on_every_chip
-from npu_kernels.structs import PATHS, PIPES
+from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.ascend_c.binding import CoreCounters, load
+from npu_kernels.ascend_c.structs import PATHS, PIPES
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.performance.chips import CHIPS
+from npu_kernels.performance.model import FITTED, NONE, modelled, on_every_chip
 from reference.formats import FP16
 
 SCORES = 8 * 40 * 4096**2  # LLaMA-13B, batch 8, seqlen 4096

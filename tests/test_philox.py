@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from random123 import KNOWN_ANSWERS
 
-from npu_kernels import build
+from npu_kernels.emulator import build
 from reference.dropout import philox4x32
 
 LANES = 33 * 64
 
 # Words of LANES counters, whose word 0 comes from `counters`; in and out as c - 2^31.
 MICRO_KERNEL = r"""
-#include "flash_attention/philox.h"
-#include "launch.h"
+#include "flash_attention/dropout/philox.h"
+#include "machine/launch.h"
 
 #include <cstring>
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from conformance.laws.assertions import question as problem
-from npu_kernels.asked import question_of
-from npu_kernels.question import Question
+from npu_kernels.ascend_c.encode import question_of
+from npu_kernels.ascend_c.encoded import Question
 from reference.dropout import Dropout
 from reference.formats import FP16, FP32
 from reference.mask import Mask

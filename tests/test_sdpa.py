@@ -10,7 +10,7 @@ import pytest
 import npu_kernels
 from conformance.laws.assertions import CAUSAL, question
 from conformance.laws.transform import laid_out
-from npu_kernels import contracts, dispatch
+from npu_kernels.torch_kernels import contracts, sdpa_arguments
 from reference import dense
 from reference.bounds import error_bound
 from reference.contract import Contract
@@ -104,7 +104,7 @@ def test_flash_backward_keeps_its_contract_on_the_oracles_statistics(format, ask
 )
 def test_the_contract_of_sdpa_is_that_of_the_backend_that_torch_takes(backend, asked):
     problem = question("bf16", **asked)
-    assert dispatch.chosen(problem) == backend
+    assert sdpa_arguments.chosen(problem) == backend
     declared = {"flash": contracts.flash_on_cpu, "math": contracts.math}[backend](problem)
     assert npu_kernels.sdpa.contract(problem) == declared
 
@@ -173,7 +173,7 @@ def test_dropout_is_torchs_own_from_the_problems_seed_and_offset(name):
 
 
 def test_names_say_where_the_kernels_run():
-    device = dispatch.device()
+    device = sdpa_arguments.device()
     assert [getattr(npu_kernels, name).name for name in KERNELS] == [
         f"{name}[{device}]" for name in KERNELS
     ]
@@ -181,8 +181,8 @@ def test_names_say_where_the_kernels_run():
 
 
 def test_an_unknown_kernel_is_told_from_one_that_needs_another_device(monkeypatch):
-    monkeypatch.setattr(dispatch, "device", lambda: "cpu")
+    monkeypatch.setattr(sdpa_arguments, "device", lambda: "cpu")
     with pytest.raises(AttributeError, match="its kernels are sdpa, sdpa_math"):
         npu_kernels.sdpa_mth  # noqa: B018
     with pytest.raises(AttributeError, match="torch sees no CUDA device here"):
-        npu_kernels.torch_sdpa.kernel.__wrapped__("sdpa_cudnn")
+        npu_kernels.torch_kernels.sdpa.kernel.__wrapped__("sdpa_cudnn")

@@ -225,8 +225,6 @@ def load(spec: str) -> Subject:
             if hasattr(function, "__getattr__"):
                 why = str(error)  # a module that makes its kernels knows what is missing
             raise UsageError(f"kernel {spec!r}: {why}") from None
-    if isinstance(function, ModuleType) and hasattr(function, "kernel"):
-        function = function.kernel
     if isinstance(function, type) or not callable(function):
         kind = f"the class {attribute}" if isinstance(function, type) else f"{function!r:.40}"
         raise UsageError(f"kernel {spec!r} is {kind}: give a function Problem -> Result")

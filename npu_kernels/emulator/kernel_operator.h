@@ -4,5 +4,5 @@
 // pipe_queue.h, sync.h, data_copy.h, cube.h, vector*.h. docs/emulator.md says what is checked.
 #pragma once
 
-#include "cube.h"
-#include "vector_gather.h"
+#include "api/cube.h"
+#include "api/vector_gather.h"

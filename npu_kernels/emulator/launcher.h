@@ -4,10 +4,10 @@
 
 #include <functional>
 
-#include "answer.h"
+#include "host/call.h"
+#include "host/ranges.h"
 #include "kernel_operator.h"
-#include "launch.h"
-#include "ranges.h"
+#include "machine/launch.h"
 
 namespace flash {
 

@@ -9,7 +9,7 @@
 
 #include "acl/acl.h"
 #include "kernel_operator.h"
-#include "launch.h"
+#include "machine/launch.h"
 #include "stubs.h"
 
 namespace {

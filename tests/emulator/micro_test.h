@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernel_operator.h"
-#include "launch.h"
+#include "machine/launch.h"
 
 namespace micro_test {
 

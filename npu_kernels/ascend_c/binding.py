@@ -1,0 +1,280 @@
+"""The kernels' library as Python sees it: what it is, how it is called, what it says."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npu_kernels.ascend_c import structs
+from npu_kernels.ascend_c.encoded import address
+from npu_kernels.ascend_c.guard import Guarded, fingerprints, guarded
+from npu_kernels.ascend_c.structs import CORES, PATHS, PIPES
+from npu_kernels.emulator.knobs import MMAD_ORDERS, Knobs
+from npu_kernels.on_device.memory import OnDevice, Placed
+from reference.formats import Array
+
+OK, BAD_ARGUMENT, UNSUPPORTED, CHECK_FAILED = range(4)
+FUNCTIONS = ("npu_flash_forward", "npu_flash_backward", "npu_dropout_mask")
+TEXT_BYTES = 64 * 1024
+
+
+class CheckFailed(Exception):
+    """The kernel did what it may not; the text is the emulator's report, or names the memory."""
+
+
+class Declined(Exception):
+    """The library does not do this; the text begins with the argument's name."""
+
+
+class Mismatch(Exception):
+    """The library was made from another abi.h."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreCounters:
+    """What one core did in a launch.
+
+    Attributes
+    ----------
+    group : int
+    core : "AIC", "AIV0" or "AIV1"
+    instructions, repeats, macs, waits : number by pipe, of PIPES
+    bytes : number by path, of PATHS
+    """
+
+    group: int
+    core: str
+    instructions: dict[str, int]
+    repeats: dict[str, int]
+    macs: dict[str, int]
+    waits: dict[str, int]
+    bytes: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a call says beside its results.
+
+    Attributes
+    ----------
+    remarks : warnings and notes of the emulator
+    counters : one for each core that ran, by kernel, group and core
+    """
+
+    remarks: tuple[str, ...]
+    counters: tuple[CoreCounters, ...]
+
+
+@cache
+def load(path: Path) -> ctypes.CDLL:
+    """The library at `path`.
+
+    Raises
+    ------
+    Mismatch
+        If its structs are not those of structs.py.
+    """
+    library = ctypes.CDLL(str(path))
+    library.npu_struct_bytes.restype = ctypes.c_uint64
+    for which, struct in enumerate(structs.QUESTIONS):
+        theirs, ours = library.npu_struct_bytes(which), ctypes.sizeof(struct)
+        if theirs != ours:
+            raise Mismatch(
+                f"{path}: Npu{struct.__name__} has {theirs} bytes there and {ours} in structs.py: "
+                "make structs.py like abi.h, and build again"
+            )
+    for name in FUNCTIONS:
+        if hasattr(library, name):
+            getattr(library, f"{name}_workspace").restype = ctypes.c_int64
+    return library
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Call:
+    """A function of abi.h with all that it needs, which may be launched again and again.
+
+    Attributes
+    ----------
+    library : the library
+    function : str
+    asked : one of structs.QUESTIONS
+    reads : what `asked` points to
+    writes : what the kernel may write, its workspace last
+    before : checksums of those of `reads` that nobody may write
+    text, counters : where the library says them
+    placed : what lies on a device, or None
+    """
+
+    library: ctypes.CDLL | OnDevice
+    function: str
+    asked: ctypes.Structure
+    reads: Mapping[str, Array | None]
+    writes: Sequence[Guarded]
+    before: Mapping[str, int]
+    text: Any
+    counters: Any
+    placed: Placed | None
+
+    def launch(self) -> None:
+        """Call it; on a device it may still be running afterwards.
+
+        Raises
+        ------
+        ValueError, Declined, CheckFailed
+            If an argument cannot be; the library does not do this; or it may not do what it does.
+        """
+        code = getattr(self.library, self.function)(ctypes.byref(self.asked))
+        if code != OK:
+            raise _error(code, self._said())
+
+    def finish(self) -> Said:
+        """Bring the results to the host, and see that the kernel kept to its memory.
+
+        Raises
+        ------
+        CheckFailed
+            If it did not.
+        """
+        if self.placed is not None:
+            self.placed.fetch()
+        _check_memory(self.reads, self.before, self.writes)
+        count = self.asked.launch.counters_count
+        return Said(
+            remarks=tuple(self._said().splitlines()),
+            counters=tuple(_counted(self.counters[i]) for i in range(count)),
+        )
+
+    def _said(self) -> str:
+        return str(self.text.value.decode(errors="replace"))
+
+
+def prepare(
+    library: ctypes.CDLL | OnDevice,
+    function: str,
+    asked: ctypes.Structure,
+    *,
+    reads: Mapping[str, Array | None],
+    writes: Sequence[Guarded],
+    knobs: Knobs,
+    kernels: int = 1,
+    after: Call | None = None,
+) -> Call:
+    """A function of abi.h with its workspace, on the device where the library is one's.
+
+    Parameters
+    ----------
+    function : str
+        Its name; that with "_workspace" tells how much workspace it needs.
+    asked : one of structs.QUESTIONS
+        All but struct_bytes and launch filled in; both are set here.
+    reads, writes : the arrays that `asked` points to
+    kernels : int
+        That it launches at most.
+    after : Call, or None
+        Writes some of `reads` before this one is launched.
+    """
+    text = ctypes.create_string_buffer(TEXT_BYTES)
+    counters = (structs.Counters * (len(CORES) * knobs.cores * kernels))()
+    asked.struct_bytes = ctypes.sizeof(asked)
+    asked.launch = structs.Launch(
+        groups=knobs.cores,
+        emulation=_emulation(knobs),
+        text=ctypes.addressof(text),
+        text_bytes=TEXT_BYTES,
+        counters=ctypes.addressof(counters),
+        counters_capacity=len(counters),
+    )
+    launch = asked.launch
+    needed = getattr(library, f"{function}_workspace")(ctypes.byref(asked))
+    needed = max(needed, 0)  # an error is told by the call itself
+    workspace = guarded("workspace", (needed,), np.uint8)
+    launch.workspace, launch.workspace_bytes = address(workspace.array), needed
+    written = [] if after is None else [id(one.array) for one in after.writes]
+    before = fingerprints({name: x for name, x in reads.items() if id(x) not in written})
+    placed = None
+    if isinstance(library, OnDevice):
+        earlier = None if after is None else after.placed
+        placed = library.place(asked, reads=reads, writes=[*writes, workspace], after=earlier)
+    return Call(
+        library=library,
+        function=function,
+        asked=asked,
+        reads=reads,
+        writes=[*writes, workspace],
+        before=before,
+        text=text,
+        counters=counters,
+        placed=placed,
+    )
+
+
+def call(
+    library: ctypes.CDLL | OnDevice,
+    function: str,
+    asked: ctypes.Structure,
+    *,
+    reads: Mapping[str, Array | None],
+    writes: Sequence[Guarded],
+    knobs: Knobs,
+) -> Said:
+    """Prepare a function of abi.h, call it once, and see that it kept to its memory.
+
+    Raises
+    ------
+    ValueError, Declined, CheckFailed
+        If an argument cannot be; the library does not do this; or it may not do what it does.
+    """
+    once = prepare(library, function, asked, reads=reads, writes=writes, knobs=knobs)
+    once.launch()
+    return once.finish()
+
+
+def _error(code: int, said: str) -> Exception:
+    kinds: dict[int, type[Exception]] = {BAD_ARGUMENT: ValueError, UNSUPPORTED: Declined}
+    return kinds.get(code, CheckFailed)(said)
+
+
+def _check_memory(
+    reads: Mapping[str, Array | None], before: Mapping[str, int], writes: Sequence[Guarded]
+) -> None:
+    for one in writes:
+        if damage := one.damage():
+            raise CheckFailed(damage)
+    for name, fingerprint in fingerprints({name: reads[name] for name in before}).items():
+        if fingerprint != before[name]:
+            raise CheckFailed(f"{name}: an input was written")
+
+
+def _emulation(knobs: Knobs) -> structs.Emulation:
+    return structs.Emulation(
+        checked=not knobs.fast,
+        auto_sync=knobs.auto_sync,
+        keeps_inf_nan=knobs.keeps_inf_nan,
+        mmad_order=MMAD_ORDERS.index(knobs.mmad),
+        exp_ulps=knobs.exp,
+        adversarial=knobs.adversarial,
+        threads=len(os.sched_getaffinity(0)),
+        seed=knobs.seed,
+    )
+
+
+def _counted(counters: structs.Counters) -> CoreCounters:
+    def by(names: Sequence[str], numbers: Any) -> dict[str, int]:
+        return dict(zip(names, map(int, numbers), strict=True))
+
+    return CoreCounters(
+        group=counters.group,
+        core=CORES[counters.core],
+        instructions=by(PIPES, counters.instructions),
+        repeats=by(PIPES, counters.repeats),
+        macs=by(PIPES, counters.macs),
+        waits=by(PIPES, counters.waits),
+        bytes=by(PATHS, counters.bytes),
+    )

@@ -1,0 +1,124 @@
+"""Dropout's keep bits by the mask kernel, in the tiles that the attention kernels read."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from npu_kernels.ascend_c import binding, structs, tile_bits
+from npu_kernels.ascend_c.encoded import address
+from npu_kernels.ascend_c.guard import guarded
+from npu_kernels.ascend_c.tile_bits import TILE, TileBits
+from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.on_device.memory import OnDevice
+from reference.dropout import Dropout
+from reference.formats import Array
+from reference.problem import Problem
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mask:
+    """What the mask kernel gave.
+
+    Attributes
+    ----------
+    bits : TileBits
+        The heads of a sequence side by side; pairs beyond a sequence are 0.
+    remarks, counters : as in binding.Said
+    """
+
+    bits: TileBits
+    remarks: tuple[str, ...]
+    counters: tuple[binding.CoreCounters, ...]
+
+
+def bits_of(library: ctypes.CDLL | OnDevice, problem: Problem, *, knobs: Knobs) -> TileBits | None:
+    """The decisions of a problem's dropout: drawn by the kernel, or those that it gives.
+
+    None if it drops nothing.
+
+    Raises
+    ------
+    ValueError, Declined, CheckFailed
+        As `keep_bits`.
+    """
+    if problem.dropout is None or not problem.drops:
+        return None
+    if problem.dropout.bits is not None:
+        return tile_bits.of_heads(
+            head.dropout.keep(range(head.mask.seqlen_q), range(head.mask.seqlen_k))
+            for head in problem.heads()
+            if head.dropout is not None
+        )
+    return keep_bits(
+        library,
+        problem.dropout,
+        seqlens_q=problem.seqlens_q,
+        seqlens_k=problem.seqlens_k,
+        heads_q=problem.heads_q,
+        packed=problem.is_packed,
+        knobs=knobs,
+    ).bits
+
+
+def keep_bits(
+    library: ctypes.CDLL | OnDevice,
+    dropout: Dropout,
+    *,
+    seqlens_q: Sequence[int],
+    seqlens_k: Sequence[int],
+    heads_q: int,
+    packed: bool,
+    knobs: Knobs,
+) -> Mask:
+    """Launch the mask kernel: what a Philox stream decides for every pair of a problem.
+
+    Parameters
+    ----------
+    library : a library that `binding.load` gave
+    dropout : Dropout
+        Without bits of its own.
+    seqlens_q, seqlens_k : lengths of each sequence; all alike unless packed
+    heads_q : int
+    packed : bool
+
+    Raises
+    ------
+    ValueError
+        If an argument cannot be; the text begins with its name.
+    Declined
+        If there are more pairs than the kernel can count.
+    CheckFailed
+        If the emulator refuses what the kernel does, or it wrote where it may not.
+    """
+    if dropout.bits is not None:
+        raise ValueError("dropout: it has bits of its own: give a seed and an offset")
+    offsets = {
+        "cu_seqlens_q": _offsets(seqlens_q) if packed else None,
+        "cu_seqlens_k": _offsets(seqlens_k) if packed else None,
+    }
+    tiles = sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
+    bits = guarded("bits", (heads_q * tiles, TILE, TILE // 8), np.uint8)
+    asked = structs.DropoutMask(
+        batch=len(seqlens_q),
+        heads_q=heads_q,
+        seqlen_q=max(seqlens_q, default=0),
+        seqlen_k=max(seqlens_k, default=0),
+        **{name: address(array) for name, array in offsets.items()},
+        seed=dropout.seed,
+        offset=dropout.offset,
+        keep_prob=float(np.float32(1.0 - dropout.p)),
+        bits=address(bits.array),
+        bits_bytes=bits.array.nbytes,
+    )
+    said = binding.call(
+        library, "npu_dropout_mask", asked, reads=offsets, writes=[bits], knobs=knobs
+    )
+    return Mask(bits=TileBits(tiles=bits.array), remarks=said.remarks, counters=said.counters)
+
+
+def _offsets(seqlens: Sequence[int]) -> Array:
+    return np.cumsum([0, *seqlens], dtype=np.int64)

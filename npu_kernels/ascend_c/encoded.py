@@ -1,0 +1,258 @@
+"""A problem as the kernels' library is asked it: NpuProblem over NumPy arrays."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from npu_kernels.ascend_c import structs
+from npu_kernels.ascend_c.guard import used_bytes
+from npu_kernels.ascend_c.tile_bits import TileBits
+from reference.formats import BF16, FP16, Array, Format
+
+FORMATS = (FP16, BF16)  # numbered as in abi.h
+ANCHORS = ("bottom-right", "top-left")  # the same
+FARTHEST = 2**62  # what an integer of abi.h holds, and far beyond any sequence
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Question:
+    """What is asked, without the results. Arrays may have any strides that are not negative.
+
+    Attributes
+    ----------
+    q : (batch, seqlen_q, heads_q, head_dim) uint16, packed (total_q, heads_q, head_dim)
+    k : (batch, seqlen_k, heads_k, head_dim) uint16, packed (total_k, heads_k, head_dim)
+    v : (batch, seqlen_k, heads_k, head_dim_v) uint16, packed (total_k, heads_k, head_dim_v)
+        The innermost stride is 1.
+    format : FP16 or BF16
+    scale : float
+    window : (left, right), each an integer or None
+    anchor : "bottom-right" or "top-left"
+    prefix : (batch,) int64, or None
+    bias : (1 or batch, 1 or heads_q, 1 or seqlen_q, 1 or seqlen_k) uint16, or None
+        The innermost stride is 1.
+    keep : TileBits, or None
+    dropout : TileBits, or None
+    keep_prob : float
+        1 without dropout.
+    slopes : (heads_q,) or (batch, heads_q) float32, or None
+    sink : (heads_q,) float32, or None
+    softcap : float > 0, or None
+    cu_seqlens_q, cu_seqlens_k : (batch + 1,) int64, or None
+
+    Raises
+    ------
+    ValueError
+        If shapes or types do not fit; the text begins with the argument's name. What the library
+        can see for itself is left to it.
+    """
+
+    q: Array
+    k: Array
+    v: Array
+    format: Format
+    scale: float
+    window: tuple[int | None, int | None] = (None, None)
+    anchor: Literal["bottom-right", "top-left"] = "bottom-right"
+    prefix: Array | None = None
+    bias: Array | None = None
+    keep: TileBits | None = None
+    dropout: TileBits | None = None
+    keep_prob: float = 1.0
+    slopes: Array | None = None
+    sink: Array | None = None
+    softcap: float | None = None
+    cu_seqlens_q: Array | None = None
+    cu_seqlens_k: Array | None = None
+
+    def __post_init__(self) -> None:
+        _check_rows(self)
+        _check_sequences(self)
+        _check_extras(self)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether sequences lie end to end."""
+        return self.cu_seqlens_q is not None
+
+    @property
+    def batch(self) -> int:
+        """Number of sequences."""
+        return int(self.q.shape[0] if self.cu_seqlens_q is None else len(self.cu_seqlens_q) - 1)
+
+    @property
+    def seqlen_q(self) -> int:
+        """Queries of the longest sequence."""
+        return _longest(self.q, self.cu_seqlens_q)
+
+    @property
+    def seqlen_k(self) -> int:
+        """Keys of the longest sequence."""
+        return _longest(self.k, self.cu_seqlens_k)
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """Shape of out: like q, with head_dim_v."""
+        return (*self.q.shape[:-1], self.v.shape[-1])
+
+    @property
+    def shape_lse(self) -> tuple[int, ...]:
+        """Shape of lse: (batch, heads_q, seqlen_q), packed (heads_q, total_q)."""
+        rows, heads = self.q.shape[-3], self.q.shape[-2]
+        return (heads, rows) if self.is_packed else (self.batch, heads, rows)
+
+    def arrays(self) -> Mapping[str, Array | None]:
+        """What the library reads, by name."""
+        return {
+            **{name: getattr(self, name) for name in ("q", "k", "v", "bias", "slopes", "sink")},
+            **{name: getattr(self, name) for name in ("prefix", "cu_seqlens_q", "cu_seqlens_k")},
+            "keep": None if self.keep is None else self.keep.tiles,
+            "dropout": None if self.dropout is None else self.dropout.tiles,
+        }
+
+    def struct(self) -> structs.Problem:
+        """It points into the arrays of this question, which must outlive it."""
+        left, right = (structs.UNBOUNDED if side is None else _near(side) for side in self.window)
+        return structs.Problem(
+            batch=self.batch,
+            heads_q=self.q.shape[-2],
+            heads_k=self.k.shape[-2],
+            seqlen_q=self.seqlen_q,
+            seqlen_k=self.seqlen_k,
+            head_dim=self.q.shape[-1],
+            head_dim_v=self.v.shape[-1],
+            cu_seqlens_q=address(self.cu_seqlens_q),
+            cu_seqlens_k=address(self.cu_seqlens_k),
+            prefix=address(self.prefix),
+            window_left=left,
+            window_right=right,
+            anchor=ANCHORS.index(self.anchor),
+            format=FORMATS.index(self.format),
+            scale=self.scale,
+            softcap=self.softcap or 0.0,
+            keep_prob=self.keep_prob,
+            q=tensor_struct(self.q),
+            k=tensor_struct(self.k),
+            v=tensor_struct(self.v),
+            bias=_pairs_struct(self.bias),
+            keep=_bits_struct(self.keep),
+            dropout=_bits_struct(self.dropout),
+            slopes=address(self.slopes),
+            slopes_stride_batch=0
+            if self.slopes is None or self.slopes.ndim == 1
+            else self.q.shape[-2],
+            sink=address(self.sink),
+        )
+
+
+def address(array: Array | None) -> int | None:
+    """Where an array begins; None where there is none."""
+    return None if array is None else array.ctypes.data
+
+
+def tensor_struct(tensor: Array) -> structs.Tensor:
+    """NpuTensor of (batch, seqlen, heads, dim), or packed of (total, heads, dim)."""
+    steps = [stride // tensor.itemsize for stride in tensor.strides[:-1]]
+    batch = [] if len(steps) == 3 else [0]
+    return structs.Tensor(address(tensor), used_bytes(tensor), *batch, *steps)
+
+
+def _pairs_struct(bias: Array | None) -> structs.Pairs:
+    if bias is None:
+        return structs.Pairs()
+    sized = zip(bias.strides, bias.shape, strict=True)
+    steps = (stride // bias.itemsize if size > 1 else 0 for stride, size in sized)
+    return structs.Pairs(address(bias), used_bytes(bias), *steps)
+
+
+def _bits_struct(bits: TileBits | None) -> structs.Bits:
+    if bits is None:
+        return structs.Bits()
+    batch = structs.UNBOUNDED if bits.stride_batch is None else bits.stride_batch
+    tiles = bits.tiles
+    return structs.Bits(address(tiles), tiles.nbytes, batch, bits.stride_head, bits.stride_row)
+
+
+def _near(side: int) -> int:
+    return max(-FARTHEST, min(int(side), FARTHEST))
+
+
+def _longest(tensor: Array, cu_seqlens: Array | None) -> int:
+    if cu_seqlens is None:
+        return int(tensor.shape[1])
+    return int(np.diff(cu_seqlens).max(initial=0))
+
+
+# --- Checks: what only Python sees ---
+
+
+def _check_rows(question: Question) -> None:
+    q, k, v = question.q, question.k, question.v
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        check_layout(name, tensor, axes=3 if question.is_packed else 4)
+    if question.format not in FORMATS:
+        raise ValueError(f"format: {question.format.name}: give fp16 or bf16")
+    if k.shape[-1] != q.shape[-1] or k.shape[:-3] != q.shape[:-3]:
+        raise ValueError(f"k: shape {k.shape} does not fit to q's {q.shape}")
+    if v.shape[:-1] != k.shape[:-1]:
+        raise ValueError(f"v: shape {v.shape} does not fit to k's {k.shape}")
+
+
+def check_layout(name: str, tensor: Array, *, axes: int) -> None:
+    """Raise ValueError if the library cannot be told how `tensor` lies."""
+    if tensor.ndim != axes or tensor.dtype != np.uint16:
+        raise ValueError(
+            f"{name}: {tensor.dtype} of shape {tensor.shape}: give {axes} axes of uint16"
+        )
+    if tensor.size == 0:
+        return
+    steps = tensor.strides
+    if any(step < 0 or step % tensor.itemsize for step in steps):
+        raise ValueError(f"{name}: strides {steps} in bytes: give multiples of 2, not negative")
+    if tensor.shape[-1] > 1 and steps[-1] != tensor.itemsize:
+        raise ValueError(f"{name}: the innermost stride is {steps[-1]} bytes: give 2")
+
+
+def _check_sequences(question: Question) -> None:
+    for name, of, tensor in (("cu_seqlens_q", "q", question.q), ("cu_seqlens_k", "k", question.k)):
+        offsets = getattr(question, name)
+        if offsets is None:
+            continue
+        check_array(name, offsets, np.int64, (max(question.batch, 0) + 1,))
+        if offsets[-1] != tensor.shape[0]:
+            raise ValueError(f"{name}: ends at {offsets[-1]}, {of} has {tensor.shape[0]} rows")
+    check_array("prefix", question.prefix, np.int64, (question.batch,))
+
+
+def _check_extras(question: Question) -> None:
+    heads = question.q.shape[-2]
+    if question.anchor not in ANCHORS:
+        raise ValueError(f"anchor: {question.anchor!r}: give one of {', '.join(ANCHORS)}")
+    if question.softcap is not None and not ctypes.c_float(question.softcap).value > 0:
+        raise ValueError(f"softcap: {question.softcap}: give what is positive in fp32, or None")
+    check_array("sink", question.sink, np.float32, (heads,))
+    check_array("slopes", question.slopes, np.float32, (heads,), (question.batch, heads))
+    bias = question.bias
+    if bias is None:
+        return
+    check_layout("bias", bias, axes=4)
+    scores = (question.batch, heads, question.seqlen_q, question.seqlen_k)
+    if any(size not in (1, full) for size, full in zip(bias.shape, scores, strict=True)):
+        raise ValueError(f"bias: shape {bias.shape} does not broadcast to {scores}")
+
+
+def check_array(name: str, array: Array | None, dtype: type, *shapes: tuple[int, ...]) -> None:
+    """Raise ValueError if there is an array that is not contiguous, of this type and one shape."""
+    if array is None:
+        return
+    if array.dtype != dtype or array.shape not in shapes or not array.flags.c_contiguous:
+        wanted = " or ".join(map(str, shapes))
+        raise ValueError(
+            f"{name}: {array.dtype} of shape {array.shape}: give contiguous "
+            f"{np.dtype(dtype)} of shape {wanted}"
+        )

@@ -1,0 +1,108 @@
+"""The forward's kernel as Python sees it."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+
+from npu_kernels.ascend_c import structs
+from npu_kernels.ascend_c.binding import Call, CoreCounters, prepare
+from npu_kernels.ascend_c.encoded import Question, address, tensor_struct
+from npu_kernels.ascend_c.guard import guarded
+from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.on_device.memory import OnDevice
+from reference.formats import Array
+
+ROWS = ("lse", "softmax_max", "softmax_sum")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Launch:
+    """What the forward gave.
+
+    Attributes
+    ----------
+    out : uint16, of Question.shape_out
+    lse, softmax_max, softmax_sum : float32, of Question.shape_lse
+    remarks, counters : as in Said
+    """
+
+    out: Array
+    lse: Array
+    softmax_max: Array
+    softmax_sum: Array
+    remarks: tuple[str, ...]
+    counters: tuple[CoreCounters, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Forward:
+    """The forward of one question, ready to be launched.
+
+    Attributes
+    ----------
+    call : Call
+    out, lse : arrays of the host, valid after `answer`
+    """
+
+    call: Call
+    out: Array
+    lse: Array
+
+    def answer(self) -> Launch:
+        """What the last launch gave.
+
+        Raises
+        ------
+        binding.CheckFailed
+            If the kernel wrote where it may not.
+        """
+        said = self.call.finish()
+        out, *rows = (one.array for one in self.call.writes[:-1])
+        return Launch(
+            out=out,
+            **dict(zip(ROWS, rows, strict=True)),
+            remarks=said.remarks,
+            counters=said.counters,
+        )
+
+
+def prepare_forward(
+    library: ctypes.CDLL | OnDevice, question: Question, *, knobs: Knobs
+) -> Forward:
+    """Results and workspace of the forward; `question` must outlive it."""
+    out = guarded("out", question.shape_out, np.uint16)
+    rows = [guarded(name, question.shape_lse, np.float32) for name in ROWS]
+    asked = structs.Forward(
+        problem=question.struct(),
+        out=tensor_struct(out.array),
+        **{one.name: address(one.array) for one in rows},
+    )
+    ready = prepare(
+        library,
+        "npu_flash_forward",
+        asked,
+        reads=question.arrays(),
+        writes=[out, *rows],
+        knobs=knobs,
+    )
+    return Forward(call=ready, out=out.array, lse=rows[0].array)
+
+
+def flash_forward(library: ctypes.CDLL | OnDevice, question: Question, *, knobs: Knobs) -> Launch:
+    """Launch the forward kernel once.
+
+    Raises
+    ------
+    ValueError
+        If an argument cannot be; the text begins with its name.
+    binding.Declined
+        If the kernel does not do this.
+    binding.CheckFailed
+        If the emulator refuses what the kernel does, or it wrote where it may not.
+    """
+    ready = prepare_forward(library, question, knobs=knobs)
+    ready.call.launch()
+    return ready.answer()

@@ -1,0 +1,247 @@
+"""Our Ascend C kernel as a function of a Problem: on the emulator, or later on a device."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c.backward import Gradients, flash_backward
+from npu_kernels.ascend_c.bits16 import decode, encode
+from npu_kernels.ascend_c.dropout_bits import bits_of
+from npu_kernels.ascend_c.encode import question_of
+from npu_kernels.ascend_c.encoded import Question
+from npu_kernels.ascend_c.forward import Launch, flash_forward
+from npu_kernels.ascend_c.launch import AscendLaunch, prepare_launch
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs, from_environment
+from npu_kernels.on_device import find
+from npu_kernels.on_device import library as device_library
+from npu_kernels.on_device.memory import OnDevice
+from reference.contract import Contract
+from reference.formats import FP32, Array
+from reference.problem import Problem, Result, Unsupported
+from reference.problem.features import FEATURES
+
+DECLINES = ("fp32", "fp64")
+SUPPORTS = tuple(word for word in FEATURES if word not in DECLINES)
+MOST_HEAD_DIM = 256
+BLOCK_K = 128  # keys of one tile
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AscendKernel:
+    """The kernel in a library; calling it on a Problem gives a Result.
+
+    Attributes
+    ----------
+    name : str
+        Says where it runs, and the knobs that are turned.
+    library : a library that `binding.load` gave, or one on a device
+    knobs : Knobs
+    digest : str
+        Which sources ran: those that were compiled, and what stands between them and a Problem.
+    toolchain : str
+        What else decides the bits: the chip; on the emulator, no compiler and no machine does.
+    """
+
+    name: str
+    library: ctypes.CDLL | OnDevice
+    knobs: Knobs = field(default_factory=Knobs)
+    digest: str
+    toolchain: str = "emulator"
+
+    def __call__(self, problem: Problem) -> Result:
+        """Run the forward and, where the problem has a dout, the backward on what it gave.
+
+        Raises
+        ------
+        Unsupported
+            If the problem is beyond this kernel.
+        CheckFailed
+            If the emulator refuses what the kernel does.
+        """
+        ready = self.prepare(problem)
+        ready.launch()
+        return ready.result()
+
+    def prepare(self, problem: Problem) -> AscendLaunch:
+        """All that a launch needs, on the device where this is one's kernel.
+
+        Raises
+        ------
+        Unsupported
+            As the call; what only the library sees is declined by the launch.
+        """
+        question = self._question(problem)
+        return prepare_launch(self.library, problem, question, self.knobs, _result)
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "npu", or "emulator"."""
+        return "npu" if isinstance(self.library, OnDevice) else "emulator"
+
+    def backward(self, problem: Problem, out: Array, lse: Array) -> Result:
+        """Run the backward alone.
+
+        Parameters
+        ----------
+        out : like the forward's, exact in problem.format
+        lse : of problem.shape_lse, float32
+
+        Raises
+        ------
+        Unsupported, CheckFailed
+            As the call.
+        """
+        bits = encode(out.astype(np.float32, copy=False), problem.format)
+        lse = np.ascontiguousarray(lse, np.float32)
+        return Result(**_decoded(problem, self.gradients(problem, bits, lse)))
+
+    def launch(self, problem: Problem) -> Launch:
+        """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
+        with _declining():
+            return flash_forward(self.library, self._question(problem), knobs=self.knobs)
+
+    def gradients(self, problem: Problem, out: Array, lse: Array) -> Gradients:
+        """Run the backward on out in bits; what it gave in bits, as `launch`."""
+        return self._gradients(problem, self._question(problem), out, lse)
+
+    def _question(self, problem: Problem) -> Question:
+        problem.require_only(*SUPPORTS)
+        for name in ("head_dim", "head_dim_v"):
+            if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
+                raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
+        with _declining():
+            dropout = bits_of(self.library, problem, knobs=self.knobs)
+        return question_of(problem, dropout=dropout)
+
+    def _gradients(self, problem: Problem, question: Question, out: Array, lse: Array) -> Gradients:
+        if problem.dout is None:
+            raise Unsupported("no dout: the problem asks for no gradients")
+        with _declining():
+            return flash_backward(
+                self.library,
+                question,
+                out=out,
+                dout=encode(problem.dout, problem.format),
+                lse=lse,
+                dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
+                knobs=self.knobs,
+            )
+
+    def contract(self, problem: Problem) -> Contract:
+        """Weights are cast by CAST_RINT to the problem's format; the sum is of unrounded ones.
+
+        Sums run over the keys of a tile and then over tiles, in any order and with truncation,
+        since the order on the silicon is unpublished. Exp rounds once (half an ulp is one unit
+        roundoff), and is then off by as many ulps as its knob says.
+
+        tanh comes from exp: its error is absolute, as docs/numerics.md derives it in section 3.
+
+        The backward makes the weights again from lse, adds up dq, dk and dv in fp32 and rounds
+        them once. dbias is made in fp32 and rounded here.
+        """
+        keys = problem.max_seqlen_k
+        exp_ulps = 1.0 + 2.0 * self.knobs.exp
+        return Contract(
+            h=min(keys, BLOCK_K) + -(-keys // BLOCK_K),
+            exp_ulps=exp_ulps,
+            tanh_abs=(4.0 + exp_ulps / 2) * FP32.unit_roundoff,
+            rounding="even",
+        )
+
+
+@contextmanager
+def _declining() -> Iterator[None]:
+    try:
+        yield
+    except binding.Declined as error:
+        raise Unsupported(str(error)) from None
+
+
+def _result(problem: Problem, answer: Launch, gradients: Gradients | None) -> Result:
+    result = Result(
+        out=decode(answer.out, problem.format),
+        lse=answer.lse,
+        softmax_max=answer.softmax_max,
+        softmax_sum=answer.softmax_sum,
+    )
+    return result if gradients is None else replace(result, **_decoded(problem, gradients))
+
+
+def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
+    dbias = gradients.dbias
+    return {
+        **{name: decode(getattr(gradients, name), problem.format) for name in ("dq", "dk", "dv")},
+        "dbias": None
+        if dbias is None or problem.bias is None
+        else problem.format.round(dbias.reshape(problem.bias.shape)),
+        "dsink": gradients.dsink,
+    }
+
+
+def kernel(name: str) -> AscendKernel:
+    """The kernel "emulated", "device", or "ascend": on the device if there is one, else emulated.
+
+    "ascend" is on the device if there is one and a library was built for it, or if
+    NPU_REQUIRE_DEVICE is set. Its name says where it runs.
+
+    Raises
+    ------
+    Unavailable
+        If something that it needs is missing; the text says what to do.
+    BuildError
+        If the compiler refuses its sources.
+    """
+    if name == "device" or (name == "ascend" and (find.is_insisted() or find.is_here())):
+        return _on_device(name)
+    return _emulated(name, from_environment())
+
+
+@cache
+def _on_device(name: str) -> AscendKernel:
+    try:
+        on = find.library()
+        groups = find.groups(on)
+    except build.Unavailable as missing:
+        insisted = name == "ascend" and find.is_insisted()
+        raise build.Unavailable(
+            f"{find.INSISTED} is set, and {missing}" if insisted else str(missing)
+        ) from None
+    return AscendKernel(
+        name=f"{name}[{device_library.soc(on.library)}]",
+        library=on,
+        knobs=Knobs(cores=groups),
+        digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
+        toolchain=device_library.soc(on.library),
+    )
+
+
+@cache
+def _emulated(name: str, knobs: Knobs) -> AscendKernel:
+    words = ("emulated", *knobs.words()) if name == "ascend" else knobs.words()
+    return AscendKernel(
+        name=f"{name}[{','.join(words)}]" if words else name,
+        library=binding.load(build.library()),
+        knobs=knobs,
+        digest=_digest(),
+    )
+
+
+def _digest() -> str:
+    """Digest of the C++ sources and of this folder, whose code decides the answer, too."""
+    return build.digest(
+        build.PACKAGE / "abi.h",
+        build.EMULATOR,
+        build.FLASH_ATTENTION,
+        Path(__file__).parent,
+        suffixes=(".h", ".cpp", ".py"),
+    )

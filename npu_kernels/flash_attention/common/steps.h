@@ -1,0 +1,111 @@
+// The order in which a group works: task after task, and in each task key tile after key tile. All
+// three cores of a group walk the same steps.
+#pragma once
+
+#include "common/problem.h"
+#include "kernel_operator.h"
+
+namespace flash {
+
+using namespace AscendC;
+
+// The sequences of the batch, read from GM one at a time.
+class Sequences {
+ public:
+  __aicore__ inline void init(GM_ADDR tables) {
+    words_.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(tables + sequences_at));
+  }
+  __aicore__ inline Sequence read(int64_t index) const {
+    const uint64_t at = static_cast<uint64_t>(index * sequence_bytes / word_bytes);
+    Sequence sequence;
+    sequence.row_q = words_.GetValue(at);
+    sequence.row_k = words_.GetValue(at + 1);
+    sequence.seqlen_q = words_.GetValue(at + 2);
+    sequence.seqlen_k = words_.GetValue(at + 3);
+    sequence.prefix = words_.GetValue(at + 4);
+    sequence.first_task = words_.GetValue(at + 5);
+    sequence.first_tile = words_.GetValue(at + 6);
+    sequence.first_key_task = words_.GetValue(at + 7);
+    return sequence;
+  }
+
+ private:
+  static constexpr int64_t word_bytes = sizeof(int64_t);
+  GlobalTensor<int64_t> words_;
+};
+
+// A group's tasks.
+class Tasks {
+ public:
+  __aicore__ inline void init(GM_ADDR tables, const Tiling& tiling, int64_t group) {
+    tiling_ = &tiling;
+    sequences_.init(tables);
+    next_ = tiling.first_task[group];
+    end_ = tiling.first_task[group + 1];
+  }
+
+  // False: that was the last one.
+  __aicore__ inline bool next(Task& task) {
+    if (next_ == end_) return false;
+    while (next_ >= end_of_sequence_) {
+      sequence_ = sequences_.read(++batch_);
+      end_of_sequence_ = sequence_.first_task + tasks_of(*tiling_, sequence_);
+    }
+    task = task_of(*tiling_, sequence_, batch_, next_ - sequence_.first_task);
+    ++next_;
+    return true;
+  }
+
+ private:
+  const Tiling* tiling_ = nullptr;
+  Sequences sequences_;
+  int64_t next_ = 0;
+  int64_t end_ = 0;
+  int64_t batch_ = -1;
+  int64_t end_of_sequence_ = 0;
+  Sequence sequence_{};
+};
+
+// One tile of keys for one block of queries.
+struct Step {
+  Tile tile;
+  bool is_first;  // of its task
+  bool is_last;
+  int64_t task_index;  // of this group's tasks that have steps
+  int64_t index;       // of all steps of this group
+
+  // Which half of each double buffer. Statistics live as long as a task, all else as a step.
+  __aicore__ inline uint32_t slot() const { return static_cast<uint32_t>(index % slots); }
+  __aicore__ inline uint32_t task_slot() const { return static_cast<uint32_t>(task_index % slots); }
+};
+
+class Steps {
+ public:
+  __aicore__ inline void init(GM_ADDR tables, const Tiling& tiling, int64_t group) {
+    tasks_.init(tables, tiling, group);
+  }
+
+  // False: that was the last one. Tasks that see no key, and tiles that the mask empties, have no
+  // step: they are never loaded.
+  __aicore__ inline bool next(Step& step) {
+    while (!task_.keys.holds(key_)) {
+      if (!tasks_.next(task_)) return false;
+      key_ = task_.keys.first();
+      if (!task_.keys.is_empty()) ++live_tasks_;
+    }
+    const int64_t following = task_.keys.after(key_);
+    step = Step{tile_of(task_, key_), key_ == task_.keys.first(), !task_.keys.holds(following),
+                live_tasks_, steps_++};
+    key_ = following;
+    return true;
+  }
+
+ private:
+  Tasks tasks_;
+  Task task_{};
+  int64_t key_ = 0;
+  int64_t live_tasks_ = 0;
+  int64_t steps_ = 0;
+};
+
+}  // namespace flash

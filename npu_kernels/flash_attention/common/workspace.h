@@ -1,0 +1,70 @@
+// What AIC and AIVs of a group pass to each other: tiles in GM, and a flag for each kind.
+#pragma once
+
+#include "common/sizes.h"
+#include "kernel_operator.h"
+
+namespace flash {
+
+using namespace AscendC;
+
+constexpr __aicore__ inline uint16_t u16(int64_t n) {
+  return static_cast<uint16_t>(n);
+}
+constexpr __aicore__ inline uint32_t u32(int64_t n) {
+  return static_cast<uint32_t>(n);
+}
+
+// The kernel's arguments in GM; null where the problem has none.
+struct Addresses {
+  GM_ADDR q;
+  GM_ADDR k;
+  GM_ADDR v;
+  GM_ADDR bias;
+  GM_ADDR slopes;
+  GM_ADDR sink;
+  GM_ADDR keep;
+  GM_ADDR dropout;
+  GM_ADDR out;
+  GM_ADDR lse;
+  GM_ADDR softmax_max;
+  GM_ADDR softmax_sum;
+  GM_ADDR tables;
+  GM_ADDR workspace;
+};
+
+// Cross-core flags, mode 2: the AIC raises both AIVs', or both AIVs together raise the AIC's.
+constexpr uint8_t aic_with_aivs = 2;
+constexpr uint16_t scores_ready = 4;   // AIC: S of a step is in the workspace
+constexpr uint16_t weights_ready = 5;  // AIVs: P is
+constexpr uint16_t partial_ready = 6;  // AIC: P V is
+
+// Two slots of each tile. No flag says that a slot is free again: whoever writes step s + 2 has
+// waited for something that its reader made from step s.
+//   S(s+2): the AIC has waited for P(s), made from S(s).
+//   P(s+2): the AIVs have waited for S(s+2), which the cube made after P(s) V.
+//   P V(s+2): the AIC has waited for P(s+2), which each AIV made after it had added P V(s) to acc.
+// An AIV without rows in a short block makes nothing, yet sets and waits for every flag: the AIC
+// counts both. Its rows of the slots then stay as they are, too.
+template <typename T>
+struct Workspace {
+  GlobalTensor<float> scores[slots];   // (block_q, block_k)
+  GlobalTensor<T> weights[slots];      // (block_q, block_k)
+  GlobalTensor<float> partial[slots];  // (block_q, head_dim_v rounded up to 16)
+
+  __aicore__ inline void init(GM_ADDR workspace, int64_t group, int64_t head_dim_v) {
+    GM_ADDR at = workspace + group * group_workspace_bytes(head_dim_v);
+    for (int64_t slot = 0; slot < slots; ++slot, at += scores_bytes) {
+      scores[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at), scores_bytes / float_bytes);
+    }
+    for (int64_t slot = 0; slot < slots; ++slot, at += weights_bytes) {
+      weights[slot].SetGlobalBuffer(reinterpret_cast<__gm__ T*>(at), weights_bytes / value_bytes);
+    }
+    const int64_t bytes = partial_bytes(head_dim_v);
+    for (int64_t slot = 0; slot < slots; ++slot, at += bytes) {
+      partial[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at), bytes / float_bytes);
+    }
+  }
+};
+
+}  // namespace flash

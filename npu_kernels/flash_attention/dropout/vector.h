@@ -1,0 +1,178 @@
+// An AIV's part of dropout's keep bits: rows of tiles, tile after tile, each in two halves.
+//
+// Counters and words lie with the 64 rows of a half side by side, and a plane of them for each
+// counter of a row: lane 64 x + r is counter x of row r. Rows begin at any element of a block of
+// four, so that a row's 128 words lie in up to 33 planes; Gather puts them in order.
+#pragma once
+
+#include "dropout/philox.h"
+
+namespace flash {
+
+// Highest, hence never kept: a word of 2^32 - 1 makes u = 1.
+constexpr int32_t never_kept = 0x7FFFFFFF;
+
+class DropoutCore {
+ public:
+  __aicore__ inline void init(GM_ADDR bits, GM_ADDR tables, const MaskTiling& tiling) {
+    tiling_ = &tiling;
+    bits_gm_.SetGlobalBuffer(bits);
+    sequences_.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(tables + mask_sequences_at));
+    philox_.init(pipe_, tiling.philox);
+    pipe_.InitBuffer(bits_, slots, static_cast<uint32_t>(bits_half_bytes));
+    pipe_.InitBuffer(counters_, static_cast<uint32_t>(philox_lanes * 4));
+    pipe_.InitBuffer(first_, static_cast<uint32_t>(half_q * 4));
+    pipe_.InitBuffer(within_, static_cast<uint32_t>(half_q * 4));
+    pipe_.InitBuffer(tables_, static_cast<uint32_t>(mask_sequences_at));
+    load_tables(tables);
+  }
+
+  __aicore__ inline void process() {
+    const int64_t core = GetBlockIdx();
+    int64_t batch = -1;
+    int64_t end = 0;  // of the sequence's tasks
+    for (int64_t task = tiling_->first_task[core]; task < tiling_->first_task[core + 1]; ++task) {
+      while (task >= end) {
+        read_sequence(++batch);
+        end = sequence_.first_task + tiling_->heads_q * tile_rows(sequence_);
+      }
+      const int64_t line = task - sequence_.first_task;  // of tiles, head after head
+      const int64_t head = line / tile_rows(sequence_);
+      const int64_t row = line % tile_rows(sequence_) * block_q;
+      const int64_t tile = sequence_.first_tile + line * tile_columns(sequence_);
+      write_half(head, row, tile * bits_tile_bytes);
+      write_half(head, row + half_q, tile * bits_tile_bytes + bits_half_bytes);
+    }
+  }
+
+ private:
+  // Half of each tile in a row of tiles: queries [row, row + 64), bits from byte `to` on.
+  __aicore__ inline void write_half(int64_t head, int64_t row, int64_t to) {
+    const int64_t rows = min_of(max_of(sequence_.seqlen_q - row, 0), half_q);
+    const bool draws = rows > 0 && tiling_->keeps_some != 0;
+    const int64_t first =
+        sequence_.first_element + (head * sequence_.seqlen_q + row) * sequence_.seqlen_k;
+    if (draws) set_counters(first, rows);
+    for (int64_t key = 0; key < sequence_.seqlen_k; key += block_k) {
+      if (draws) {
+        line_up(philox_.words(counters_.Get<int32_t>()), first, rows);
+        hide_beyond(rows, min_of(sequence_.seqlen_k - key, block_k));
+        Adds(counters_.Get<int32_t>(), counters_.Get<int32_t>(), int32_t{block_k / 4},
+             static_cast<int32_t>(philox_lanes));
+      }
+      store(draws, to + key / block_k * bits_tile_bytes);
+    }
+  }
+
+  // Counters of the first tile. Rows beyond the sequence repeat its last one.
+  __aicore__ inline void set_counters(int64_t first, int64_t rows) {
+    const LocalTensor<int32_t> from = first_.Get<int32_t>();
+    const LocalTensor<int32_t> within = within_.Get<int32_t>();
+    const int32_t n = half_q;
+    const auto whole = static_cast<int32_t>(sequence_.seqlen_k / 4);
+    Mins(from, tables_.Get<int32_t>()[row_ramp_at / 4], static_cast<int32_t>(rows - 1), n);
+    PipeBarrier<PIPE_V>();
+    Muls(within, from, static_cast<int32_t>(sequence_.seqlen_k % 4), n);
+    PipeBarrier<PIPE_V>();
+    Muls(from, from, whole, n);
+    Adds(within, within, static_cast<int32_t>(first % 4), n);
+    PipeBarrier<PIPE_V>();
+    ShiftRight(within, within, int32_t{2}, n);
+    PipeBarrier<PIPE_V>();
+    Add(from, from, within, n);
+    PipeBarrier<PIPE_V>();
+    const int64_t base = first / 4 - (int64_t{1} << 31);
+    const LocalTensor<int32_t> counters = counters_.Get<int32_t>();
+    for (int64_t plane = 0; plane < philox_planes; ++plane) {
+      Adds(counters[static_cast<uint32_t>(plane * half_q)], from,
+           static_cast<int32_t>(base + plane), n);
+    }
+    PipeBarrier<PIPE_V>();
+  }
+
+  // The words of each row in the order of its elements, (64, 128).
+  __aicore__ inline void line_up(const LocalTensor<int32_t>& words, int64_t first, int64_t rows) {
+    const LocalTensor<int32_t> lined = philox_.scratch();
+    const LocalTensor<uint32_t> offsets = tables_.Get<uint32_t>()[word_offsets_at / 4];
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t phase = (first + row * sequence_.seqlen_k) % 4;
+      Gather(lined[static_cast<uint32_t>(row * block_k)], words,
+             offsets[static_cast<uint32_t>(phase * block_k)], static_cast<uint32_t>(row * 4),
+             static_cast<uint32_t>(block_k));
+    }
+    PipeBarrier<PIPE_V>();
+  }
+
+  // Pairs beyond the sequence are 0 in the bits.
+  __aicore__ inline void hide_beyond(int64_t rows, int64_t keys) {
+    const LocalTensor<int32_t> lined = philox_.scratch();
+    if (rows < half_q) {
+      Duplicate(lined[static_cast<uint32_t>(rows * block_k)], never_kept,
+                static_cast<int32_t>((half_q - rows) * block_k));
+    }
+    for (int64_t column = 0; column < block_k; column += repeat_lanes) {
+      if (keys >= column + repeat_lanes) continue;
+      const uint64_t beyond[2] = {~uint64_t{0} << max_of(keys - column, 0), 0};
+      Duplicate(lined[static_cast<uint32_t>(column)], never_kept, beyond,
+                static_cast<uint8_t>(rows), 1, static_cast<uint8_t>(block_k * 4 / block_bytes));
+    }
+    PipeBarrier<PIPE_V>();
+  }
+
+  // A word is kept iff it is at most `most`, that is, iff their maximum is `most`.
+  __aicore__ inline void store(bool draws, int64_t to) {
+    LocalTensor<uint8_t> bits = bits_.AllocTensor<uint8_t>();
+    if (draws) {
+      const LocalTensor<int32_t> lined = philox_.scratch();
+      const uint32_t count = half_q * block_k;
+      Maxs(lined, lined, tiling_->most, static_cast<int32_t>(count));
+      PipeBarrier<PIPE_V>();
+      CompareScalar(bits, lined, tiling_->most, CMPMODE::EQ, count);
+      PipeBarrier<PIPE_V>();
+    } else {
+      Duplicate(bits.ReinterpretCast<int16_t>(), int16_t{0}, int32_t{bits_half_bytes / 2});
+    }
+    bits_.EnQue(bits);
+    bits = bits_.DeQue<uint8_t>();
+    DataCopy(bits_gm_[static_cast<uint64_t>(to)], bits, static_cast<uint32_t>(bits_half_bytes));
+    bits_.FreeTensor(bits);
+  }
+
+  __aicore__ inline void read_sequence(int64_t index) {
+    const uint64_t at = static_cast<uint64_t>(index * mask_sequence_bytes / 8);
+    sequence_.seqlen_q = sequences_.GetValue(at);
+    sequence_.seqlen_k = sequences_.GetValue(at + 1);
+    sequence_.first_task = sequences_.GetValue(at + 2);
+    sequence_.first_tile = sequences_.GetValue(at + 3);
+    sequence_.first_element = sequences_.GetValue(at + 4);
+  }
+
+  __aicore__ inline void load_tables(GM_ADDR tables) {
+    GlobalTensor<int32_t> from;
+    from.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(tables));
+    DataCopy(tables_.Get<int32_t>(), from, static_cast<uint32_t>(mask_sequences_at / 4));
+    const TEventID loaded = pipe_.FetchEventID(HardEvent::MTE2_V);
+    SetFlag<HardEvent::MTE2_V>(loaded);
+    WaitFlag<HardEvent::MTE2_V>(loaded);
+  }
+
+  static_assert(half_q * block_k <= 6 * philox_lanes, "words in order fit the scratch");
+  static_assert(Philox::ub_bytes + slots * bits_half_bytes + philox_lanes * 4 + 2 * half_q * 4 +
+                        mask_sequences_at <=
+                    ub_limit,
+                "UB");
+
+  TPipe pipe_;
+  const MaskTiling* tiling_ = nullptr;
+  MaskSequence sequence_{};
+  GlobalTensor<uint8_t> bits_gm_;
+  GlobalTensor<int64_t> sequences_;
+  Philox philox_;
+  TQue<TPosition::VECOUT, 1> bits_;    // 2 x (64, 128) bits
+  TBuf<TPosition::VECCALC> counters_;  // (33, 64), of the next tile
+  TBuf<TPosition::VECCALC> first_;     // (64): of each row, where its counters begin
+  TBuf<TPosition::VECCALC> within_;    // (64)
+  TBuf<TPosition::VECCALC> tables_;    // rows, word offsets
+};
+
+}  // namespace flash

@@ -1,0 +1,136 @@
+"""The kernels as operators of torch: what torch.compile, autograd and checkpointing see.
+
+``npu_flash::forward`` and ``npu_flash::backward``. Tensors are what flash_attn documents, and
+arguments have been checked there; `rng` is (2,) int64 on the CPU: seed and offset of dropout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from npu_kernels.flash_attn import tensors
+
+
+@torch.library.custom_op("npu_flash::forward", mutates_args=())
+def forward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens_q: Tensor | None,
+    cu_seqlens_k: Tensor | None,
+    slopes: Tensor | None,
+    sink: Tensor | None,
+    rng: Tensor | None,
+    scale: float,
+    window_left: int | None,
+    window_right: int | None,
+    softcap: float,
+    dropout_p: float,
+) -> tuple[Tensor, Tensor]:
+    """Out and lse."""
+    asked = tensors.Asked(
+        q=q,
+        k=k,
+        v=v,
+        cu_seqlens_q=cu_seqlens_q,
+        cu_seqlens_k=cu_seqlens_k,
+        slopes=slopes,
+        sink=sink,
+        rng=rng,
+        scale=scale,
+        window=(window_left, window_right),
+        softcap=softcap,
+        dropout_p=dropout_p,
+    )
+    return tensors.forward(asked)
+
+
+@torch.library.custom_op("npu_flash::backward", mutates_args=())
+def backward(
+    dout: Tensor,
+    dlse: Tensor | None,
+    out: Tensor,
+    lse: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens_q: Tensor | None,
+    cu_seqlens_k: Tensor | None,
+    slopes: Tensor | None,
+    sink: Tensor | None,
+    rng: Tensor | None,
+    scale: float,
+    window_left: int | None,
+    window_right: int | None,
+    softcap: float,
+    dropout_p: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """dq, dk, dv, and dsink, which is empty without a sink."""
+    asked = tensors.Asked(
+        q=q,
+        k=k,
+        v=v,
+        cu_seqlens_q=cu_seqlens_q,
+        cu_seqlens_k=cu_seqlens_k,
+        slopes=slopes,
+        sink=sink,
+        rng=rng,
+        scale=scale,
+        window=(window_left, window_right),
+        softcap=softcap,
+        dropout_p=dropout_p,
+    )
+    return tensors.backward(asked, out=out, dout=dout, lse=lse, dlse=dlse)
+
+
+@forward.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, cu_seqlens_q: Tensor | None, *_: Any) -> Any:
+    *rows, heads, _head_dim = q.shape
+    by_head = (heads, *rows) if cu_seqlens_q is not None else (rows[0], heads, rows[1])
+    out = q.new_empty((*rows, heads, v.shape[-1]))
+    return out, q.new_empty(by_head, dtype=torch.float32)
+
+
+@backward.register_fake
+def _(
+    dout: Tensor,
+    dlse: Tensor | None,
+    out: Tensor,
+    lse: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    cu_seqlens_q: Tensor | None,
+    cu_seqlens_k: Tensor | None,
+    slopes: Tensor | None,
+    sink: Tensor | None,
+    *_: Any,
+) -> Any:
+    gradients = (tensor.new_empty(tensor.shape) for tensor in (q, k, v))
+    heads = 0 if sink is None else sink.shape[0]
+    return (*gradients, q.new_empty((heads,), dtype=torch.float32))
+
+
+INPUTS = 8  # tensors of forward, before its numbers
+NUMBERS = 5
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs[:INPUTS], *output)
+    ctx.numbers = inputs[INPUTS:]
+    ctx.set_materialize_grads(False)
+
+
+def _gradients(ctx: Any, dout: Tensor | None, dlse: Tensor | None) -> tuple[Tensor | None, ...]:
+    *inputs, out, lse = ctx.saved_tensors
+    if dout is None:
+        dout = torch.zeros_like(out)
+    dq, dk, dv, dsink = backward(dout, dlse, out, lse, *inputs, *ctx.numbers)
+    has_sink = inputs[6] is not None
+    return (dq, dk, dv, None, None, None, dsink if has_sink else None, None, *(None,) * NUMBERS)
+
+
+forward.register_autograd(_gradients, setup_context=_save)

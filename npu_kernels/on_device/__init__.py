@@ -1,0 +1,1 @@
+"""Is there a device, and how is it used."""

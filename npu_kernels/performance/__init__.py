@@ -1,0 +1,1 @@
+"""How long our kernel takes on a chip, by a model."""

@@ -1,0 +1,1 @@
+"""The attention of torch itself, and plain products."""
