@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bug:
-    """A fault that the cases must catch; each has a broken kernel in tests/mutants.py.
+    """A fault that the cases must catch; each has a broken kernel in tests/faults/__init__.py.
 
     Attributes
     ----------

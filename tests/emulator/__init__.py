@@ -1,0 +1,1 @@
+"""The emulator's micro-tests, and what is proved of it."""

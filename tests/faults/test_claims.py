@@ -1,0 +1,89 @@
+"""Cases catch what they say: the judge rejects each broken kernel, and accepts the whole one.
+
+The suite's power is a tested number: every fault of the catalogue has a broken kernel, and some
+case catches it in each format in which it is a fault.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.cases import all_cases
+from conformance.cases.case import Case
+from conformance.cases.faults import BUGS
+from conformance.verdict.expected import question
+from conformance.verdict.verdict import Verdict, judge
+from faults import MUTANTS
+from faults.host_kernel import Host
+from reference.contract import Contract
+from reference.mask import Mask
+from reference.problem import Problem
+
+WHOLE = "whole"  # stands for the kernel that has no fault
+CASES = [case for case in all_cases() if case.catches]
+CLAIMS = [
+    pytest.param(small, format, bug, id=f"{case.id}-{format}-{bug}")
+    for case, small in ((case, case.variant()) for case in CASES)
+    for format in case.formats
+    for bug in (WHOLE, *case.catches)
+    if bug == WHOLE or (bug in BUGS and format in BUGS[bug].formats)
+]
+
+
+def sibling(problem: Problem) -> Problem:
+    """Another question with the same queries: half of the keys, another scale, another mask."""
+    causal = problem.mask.window == (None, 0)
+    half = slice(0, problem.max_seqlen_k // 2)
+    return problem.replace(
+        k=problem.k[:, half],
+        v=problem.v[:, half],
+        scale=2 * problem.scale,
+        mask=Mask() if causal else Mask(window=(None, 0)),
+    )
+
+
+def verdict(bug: str, case: Case, format: str) -> Verdict:
+    """What the judge says of a kernel: after a sibling question, where the case is about that."""
+    asked = question(case, format, seed=0)
+    kernel = Host() if bug == WHOLE else MUTANTS[bug]()
+    if any(BUGS[name].needs_two_calls for name in {bug, *case.catches} & BUGS.keys()):
+        kernel(sibling(asked.problem))
+    return judge(
+        kernel(asked.problem),
+        asked.answer,
+        asked.allowed(Contract()),
+        problem=asked.problem,
+        contract=Contract(),
+    )
+
+
+def is_strict(bug: str, case: Case, format: str) -> bool:
+    """Whether the claim is about the statistics; then the whole kernel must satisfy them too."""
+    bugs = case.catches if bug == WHOLE else (bug,)
+    return any(format in BUGS[name].strict_only for name in bugs if name in BUGS)
+
+
+@pytest.mark.parametrize(("case", "format", "bug"), CLAIMS)
+def test_the_judge_rejects_what_a_case_catches_and_accepts_the_whole_kernel(
+    case: Case, format: str, bug: str
+) -> None:
+    passes = verdict(bug, case, format).passes(strict=is_strict(bug, case, format))
+    assert passes == (bug == WHOLE)
+
+
+def test_cases_catch_nothing_but_faults_of_the_catalogue() -> None:
+    assert {bug for case in CASES for bug in case.catches} <= BUGS.keys()
+
+
+def test_every_fault_has_a_broken_kernel() -> None:
+    assert MUTANTS.keys() == BUGS.keys()
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_some_case_catches_each_fault_in_every_format_of_it(bug: str) -> None:
+    caught = {format for case in CASES if bug in case.catches for format in case.formats}
+    assert caught >= set(BUGS[bug].formats)
+
+
+def test_each_claim_is_made_once() -> None:
+    assert all(len(set(case.catches)) == len(case.catches) for case in CASES)

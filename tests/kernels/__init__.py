@@ -1,0 +1,1 @@
+"""Our kernels and torch's."""

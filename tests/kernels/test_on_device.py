@@ -1,0 +1,265 @@
+"""The device's library and its binding, over the host's memory and the emulator's cores.
+
+Everything on our side of CANN is as on a device: build.sh, the library, what Python uploads and
+fetches. CANN itself is tests/kernels/cann/runtime.cpp. Nothing here ran on a device.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import npu_kernels
+from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.transform import laid_out
+from kernels.cann_on_host import PARTS, folder_with, on_host, script
+from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.emulator import build
+from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.on_device import find, library
+from npu_kernels.on_device.memory import TorchMemory
+from npu_kernels.on_device.torch_probe import Probe
+from reference.dropout import Dropout
+from reference.mask import Mask
+
+ROOT = Path(__file__).parents[2]
+CHIP = "Ascend910B2"
+
+
+@pytest.fixture(scope="module")
+def cann(tmp_path_factory):
+    return folder_with(tmp_path_factory.mktemp("device") / "cann", *PARTS)
+
+
+@pytest.fixture(scope="module")
+def built(cann):
+    """NPU_BUILD_DIR with a library for CHIP in it."""
+    folder = cann.parent / "built"
+    done = script("-arch", "910", NPU_BUILD_DIR=str(folder), ASCEND_HOME_PATH=str(cann))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def kernel(cann, built, monkeypatch):
+    """Our kernel, launched as on a device."""
+    monkeypatch.setenv("NPU_BUILD_DIR", str(built))
+    on = on_host(cann)
+    on.memory.runtime.host_cann_set_soc(CHIP.encode())
+    name = f"device[{library.soc(on.library)}]"
+    knobs = Knobs(cores=find.groups(on))
+    return ascend_c.AscendKernel(name=name, library=on, knobs=knobs, digest="")
+
+
+@pytest.fixture(scope="module")
+def emulated():
+    """Before any test says where the device's library is: the emulator's lies elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NPU_EMULATOR", raising=False)
+        return npu_kernels.emulated
+
+
+def everything(format: str):
+    """A dense problem with every feature, and gradients."""
+    asked = question(
+        format, seqlen_q=130, seqlen_k=140, heads_q=4, mask=Mask(window=(90, 3), prefix=5)
+    )
+    random = np.random.default_rng(0)
+    pairs = random.normal(size=(1, 4, 130, 140)).astype(np.float32)
+    return asked.replace(
+        dlse=random.normal(size=asked.shape_lse).astype(np.float32),
+        bias=asked.format.round(pairs),
+        slopes=random.random(4).astype(np.float32),
+        sink=random.normal(size=4).astype(np.float32),
+        softcap=8.0,
+        dropout=Dropout(p=0.25, seed=3, offset=4),
+    )
+
+
+def packed(format: str):
+    """Three sequences in one tensor, one of them empty."""
+    one = question(format, batch=1, seqlen_q=150, seqlen_k=150, mask=CAUSAL)
+    ends = (0, 20, 20, 150)
+    tensors = {name: getattr(one, name)[0] for name in ("q", "k", "v", "dout")}
+    return replace(one, **tensors, cu_seqlens_q=ends, cu_seqlens_k=ends)
+
+
+ASKED = {
+    "everything": everything,
+    "packed": packed,
+    "strided": lambda format: laid_out(question(format), "bnsd").replace(dout=None),
+    "one-tensor": lambda format: laid_out(question(format), "qkv").replace(dout=None),
+    "no-keys": lambda format: question(format, seqlen_k=0).replace(dout=None),
+    "no-queries": lambda format: question(format, seqlen_q=0).replace(dout=None),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("format", ["fp16", "bf16"])
+def test_the_answer_has_the_bits_of_the_emulated_kernel(kernel, emulated, format, asked):
+    problem = ASKED[asked](format)
+    got, want = kernel(problem), emulated(problem)
+    for (name, one), (_, other) in zip(got.tensors(), want.tensors(), strict=True):
+        assert one.tobytes() == other.tobytes(), name
+
+
+def test_the_library_knows_its_chip_this_chip_and_its_cores(kernel):
+    assert library.built_for(kernel.library.library) == CHIP
+    assert (kernel.name, kernel.knobs.cores) == (f"device[{CHIP}]", 5)
+
+
+def test_nothing_stays_on_the_device(kernel):
+    kernel(everything("fp16"))
+    assert kernel.library.memory.runtime.host_cann_blocks() == 0
+
+
+def test_a_library_for_another_chip_launches_nothing_and_names_both(kernel):
+    kernel.library.memory.runtime.host_cann_set_soc(b"Ascend910B4")
+    with pytest.raises(
+        binding.CheckFailed, match=f"^built for {CHIP}, and this chip is Ascend910B4: bash .* -arch"
+    ):
+        kernel(question("fp16").replace(dout=None))
+
+
+def test_what_the_runtime_refuses_is_told_with_its_reason(kernel, monkeypatch):
+    monkeypatch.setattr(type(kernel.library.memory), "stream", lambda memory: 0)
+    with pytest.raises(
+        binding.CheckFailed, match=r"^aclrtSynchronizeStream gave 507000: another stream$"
+    ):
+        kernel(question("fp16").replace(dout=None))
+
+
+def test_what_fails_on_the_device_fails_the_call(kernel, monkeypatch):
+    """The runtime does not know q, which the kernel then must not read."""
+    lost = kernel.library.memory
+    monkeypatch.setattr(
+        type(lost), "upload", lambda memory, data, is_written: lost.torch.upload(data, is_written=0)
+    )
+    with pytest.raises(binding.CheckFailed, match=r"^aclrtSynchronizeStream gave 507015: "):
+        kernel(question("fp16").replace(dout=None))
+
+
+def test_bad_arguments_are_refused_before_the_launch_as_everywhere(kernel):
+    with pytest.raises(ValueError, match=r"^groups: 65 is not in"):
+        replace(kernel, knobs=Knobs(cores=65))(question("fp16").replace(dout=None))
+
+
+def test_a_byte_written_beside_out_on_the_device_is_noticed(kernel, monkeypatch):
+    memory = type(kernel.library.memory)
+    download = memory.download
+
+    def damaged(self, block):
+        fetched = download(self, block)
+        fetched[-1] ^= 1
+        return fetched
+
+    monkeypatch.setattr(memory, "download", damaged)
+    with pytest.raises(binding.CheckFailed, match=r"^out: 1 bytes after it were written"):
+        kernel(question("fp16").replace(dout=None))
+
+
+def test_launches_go_to_the_stream_that_is_current_in_torch_npu(monkeypatch):
+    current = SimpleNamespace(npu_stream=0x1234)
+    monkeypatch.setitem(sys.modules, "torch_npu", SimpleNamespace())
+    monkeypatch.setitem(
+        sys.modules,
+        "torch",
+        SimpleNamespace(npu=SimpleNamespace(current_stream=lambda: current)),
+    )
+    monkeypatch.setenv("TORCH_DEVICE_BACKEND_AUTOLOAD", "1")
+    assert TorchMemory().stream() == 0x1234
+    assert os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] == "0"
+
+
+# --- Which kernel a name means ---
+
+
+@pytest.fixture
+def seen(monkeypatch, cann, built):
+    """What torch_npu is taken to see; its memory and stream are the host's."""
+    monkeypatch.setenv("NPU_BUILD_DIR", str(built))
+    monkeypatch.delenv("NPU_REQUIRE_DEVICE", raising=False)
+    on = on_host(cann)
+    on.memory.runtime.host_cann_set_soc(CHIP.encode())
+    monkeypatch.setattr(find, "TorchMemory", lambda: on.memory)
+
+    def see(**found: object) -> None:
+        find.library.cache_clear()
+        ascend_c._on_device.cache_clear()
+        monkeypatch.setattr(find, "probe", lambda: Probe(torch="2.13.0", **found))
+
+    yield see
+    see()
+
+
+def test_a_device_with_a_library_is_taken_and_named(seen):
+    seen(torch_npu="2.13.0", devices=1, soc=CHIP)
+    assert npu_kernels.ascend.name == f"ascend[{CHIP}]"
+    assert npu_kernels.device.name == f"device[{CHIP}]"
+    assert npu_kernels.emulated.name == "emulated"
+    assert len(npu_kernels.device.digest) == 64
+
+
+def test_without_a_device_it_is_the_emulator_and_the_name_says_so(seen, monkeypatch):
+    monkeypatch.setattr(ascend_c, "_emulated", lambda name, knobs: f"{name}[emulated]")
+    seen(torch_npu="2.13.0")
+    assert npu_kernels.ascend == "ascend[emulated]"
+    with pytest.raises(AttributeError, match=r"^device: no device: torch_npu: it sees none: "):
+        npu_kernels.device  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ({}, "torch_npu: it is not installed: python -m npu_kernels doctor"),
+        ({"torch_npu": "2.13.0", "error": "ImportError: libhccl.so"}, "ImportError: libhccl.so: "),
+    ],
+)
+def test_a_device_that_is_insisted_on_is_missed_with_the_reason(seen, monkeypatch, found, why):
+    monkeypatch.setenv("NPU_REQUIRE_DEVICE", "1")
+    seen(**found)
+    with pytest.raises(AttributeError, match=f"NPU_REQUIRE_DEVICE is set, and no device: .*{why}"):
+        npu_kernels.ascend  # noqa: B018
+
+
+def test_a_wrong_chip_is_no_reason_to_emulate(seen, cann):
+    seen(torch_npu="2.13.0", devices=8, soc="Ascend910B4")
+    on_host(cann).memory.runtime.host_cann_set_soc(b"Ascend910B4")
+    for name in ("ascend", "device"):
+        with pytest.raises(
+            AttributeError, match=f"was built for {CHIP}, and this chip is Ascend910B4"
+        ):
+            getattr(npu_kernels, name)
+
+
+def test_without_a_library_torch_is_not_even_asked(tmp_path):
+    ask = (
+        "import sys; from npu_kernels.on_device import find, torch_probe;"
+        "torch_probe.subprocess = None;"
+        "print(find.is_here(), 'torch' in sys.modules)"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "NPU_BUILD_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("False False\n", "")
+
+
+def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, built):
+    monkeypatch.setenv("NPU_BUILD_DIR", str(built.parent / "torn"))
+    library.path().parent.mkdir(parents=True)
+    library.path().write_bytes(b"\x7fELF")
+    with pytest.raises(build.Unavailable, match=r"libnpu_flash_attention.so: .*: source CANN's"):
+        library.load()

@@ -1,0 +1,1 @@
+"""The definition, the tiles and the bound."""

@@ -1,0 +1,1 @@
+"""The plugin, the judge, cases and what a run leaves."""

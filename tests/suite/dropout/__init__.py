@@ -1,0 +1,1 @@
+"""Masks read off a kernel, and their statistics."""

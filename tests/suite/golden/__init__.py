@@ -1,0 +1,1 @@
+"""The committed vectors and records."""

@@ -1,0 +1,1 @@
+"""Problems and kernels that several folders need."""
