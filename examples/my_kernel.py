@@ -24,6 +24,8 @@ def eager(q, k, v, *, scale, mask):
 attention = from_torch(
     eager,
     layout="bhsd",
-    contract=Contract(P=FP32, dS=FP32, pre=FP32),  # it rounds nothing but results to the format
+    contract=Contract(
+        weights=FP32, dscores=FP32, scaled_q=FP32
+    ),  # it rounds nothing but results to the format
     supports=("fp16", "bf16", "fp32", "backward", "causal", "cross_length", "scale"),
 )

@@ -70,7 +70,7 @@ def read(question: Question, folder: Path, *, layout: str, kind: str) -> Result:
         If there is no out, or a file has the wrong size or type.
     """
     found = {}
-    terms = Contract().terms(question.problem.format)
+    terms = Contract().resolve(question.problem.format)
     for name, want in question.answer.tensors():
         path = raw_files.file_of(folder, name, kind)
         format = terms.compute if name in IN_COMPUTE_FORMAT else terms.out

@@ -43,7 +43,7 @@ def written(want: Result, contract: Contract) -> Result:
 
 def statistics(problem: Problem, want: Result, contract: Contract) -> tuple[Array, Array]:
     """The oracle's out and lse as the kernel's forward would have stored them."""
-    stored, terms = written(want, contract), contract.terms(problem.format)
+    stored, terms = written(want, contract), contract.resolve(problem.format)
     assert stored.out is not None and stored.lse is not None
     rounding = contract.rounding
     return (

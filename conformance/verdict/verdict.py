@@ -136,9 +136,9 @@ def judge(
     Source: docs/numerics.md, "The judge".
     """
     contract = contract or Contract()
-    terms = contract.terms(problem.format)
+    terms = contract.resolve(problem.format)
     truth, scores, absent = want, [], []
-    systematic = contract.exp_rel + _rounding_of_kept(problem, terms.P)
+    systematic = contract.exp_rel + _rounding_of_kept(problem, terms.weights)
     if want.lse is not None:
         want = written(truth, contract)
         allowed = _as_written(truth, allowed, contract, terms.compute)

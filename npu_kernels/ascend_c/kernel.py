@@ -152,7 +152,7 @@ class AscendKernel:
         keys = problem.max_seqlen_k
         exp_ulps = 1.0 + 2.0 * self.knobs.exp
         return Contract(
-            h=min(keys, BLOCK_K) + -(-keys // BLOCK_K),
+            longest_sum=min(keys, BLOCK_K) + -(-keys // BLOCK_K),
             exp_ulps=exp_ulps,
             tanh_abs=(4.0 + exp_ulps / 2) * FP32.unit_roundoff,
             rounding="even",

@@ -25,10 +25,10 @@ def math(problem: Problem) -> Contract:
     """
     compute = FP64 if problem.format == FP64 else FP32
     return Contract(
-        P=compute,
-        dS=compute,
-        pre=compute,
-        h=problem.max_seqlen_k + problem.head_dim_v,
+        weights=compute,
+        dscores=compute,
+        scaled_q=compute,
+        longest_sum=problem.max_seqlen_k + problem.head_dim_v,
         exp_rel=2 * compute.unit_roundoff,
         dropout="own",
     )
@@ -50,13 +50,13 @@ def flash_on_cpu(problem: Problem) -> Contract:
     exp_rel = {"fp64": 0.0, "fp32": EXP_U20}.get(problem.format.name, FAST_EXP)
     return Contract(
         exp_rel=exp_rel,
-        flushes=problem.format == BF16,
-        n_out=max(tiles_k, 1),
-        n_out_kv=max(tiles_q, 1) * problem.group + (problem.group > 1),
+        flushes_subnormals=problem.format == BF16,
+        out_roundings=max(tiles_k, 1),
+        dkv_roundings=max(tiles_q, 1) * problem.group + (problem.group > 1),
         dead_rows=(0.0, 0.0),
     )
 
 
 def fused_on_cuda(problem: Problem) -> Contract:
     """The fused backends on CUDA: each head of a group rounds its own share of dk and dv."""
-    return Contract(n_out_kv=problem.group + (problem.group > 1), dropout="own")
+    return Contract(dkv_roundings=problem.group + (problem.group > 1), dropout="own")

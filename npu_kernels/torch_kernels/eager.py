@@ -143,10 +143,10 @@ def contract(problem: Problem) -> Contract:
     u_acc = of_compute + problem.format.unit_roundoff / max(problem.head_dim_v, 1)
     group = problem.group
     return Contract(
-        S=problem.format,
-        pre=problem.format,
-        u_acc=u_acc,
-        h=math.ceil(problem.max_seqlen_k * of_compute / u_acc),
-        n_out=2,
-        n_out_kv=group + (group > 1),
+        scores=problem.format,
+        scaled_q=problem.format,
+        accumulator_roundoff=u_acc,
+        longest_sum=math.ceil(problem.max_seqlen_k * of_compute / u_acc),
+        out_roundings=2,
+        dkv_roundings=group + (group > 1),
     )

@@ -68,23 +68,29 @@ EXACT = Arithmetic(dtype=np.dtype(np.float64), is_exact=True)
 
 def imitate(contract: Contract, format: Format) -> Arithmetic:
     """The arithmetic of a kernel that keeps `contract`, on problems in `format`."""
-    terms = contract.terms(format)
+    terms = contract.resolve(format)
 
     def narrower(target: Format | None) -> Format | None:
         return target if target and target.precision < terms.compute.precision else None
 
-    acc = BF16 if terms.u_acc >= _BF16_CLASS else FP16 if terms.u_acc >= _FP16_CLASS else None
+    acc = (
+        BF16
+        if terms.accumulator_roundoff >= _BF16_CLASS
+        else FP16
+        if terms.accumulator_roundoff >= _FP16_CLASS
+        else None
+    )
     return Arithmetic(
         dtype=terms.compute.dtype,
-        pre=narrower(contract.pre),
-        s=narrower(contract.S),
-        p=narrower(terms.P),
-        ds=narrower(terms.dS),
+        pre=narrower(contract.scaled_q),
+        s=narrower(contract.scores),
+        p=narrower(terms.weights),
+        ds=narrower(terms.dscores),
         acc=acc,
         out=narrower(terms.out),
-        out_running=contract.n_out > 1,
-        kv_running=contract.n_out_kv > 1,
-        l_rounded=contract.l_rounded,
+        out_running=contract.out_roundings > 1,
+        kv_running=contract.dkv_roundings > 1,
+        l_rounded=contract.row_sum_rounded,
         exp_factor=1.0 + contract.exp_rel,
         log_base=math.log(contract.lse_base),
         dead_rows=contract.dead_rows,

@@ -94,36 +94,36 @@ class Roundoffs:
 
 def roundoffs(contract: Contract, format: Format) -> Roundoffs:
     """The figures of `contract` for problems in `format`."""
-    terms = contract.terms(format)
+    terms = contract.resolve(format)
     u = terms.compute.unit_roundoff
-    quantum = _smallest_normal if contract.flushes else _half_subnormal
+    quantum = _smallest_normal if contract.flushes_subnormals else _half_subnormal
     return Roundoffs(
         u=u,
         eta=quantum(terms.compute),
-        u_acc=terms.u_acc,
+        u_acc=terms.accumulator_roundoff,
         exp_ulps=contract.exp_ulps * u,
         exp_rel=contract.exp_rel,
         tanh=contract.tanh_rel * u,
         tanh_abs=contract.tanh_abs,
-        eta_exp=terms.eta_exp,
+        eta_exp=terms.exp_flush_below,
         u_out=terms.out.unit_roundoff,
         eta_out=max(_half_subnormal(terms.out), quantum(terms.compute)),
-        u_p=terms.P.unit_roundoff,
-        eta_p=quantum(terms.P),
-        u_ds=terms.dS.unit_roundoff,
-        eta_ds=quantum(terms.dS),
-        u_s=contract.S.unit_roundoff if contract.S else 0.0,
-        eta_s=quantum(contract.S) if contract.S else 0.0,
-        u_pre=contract.pre.unit_roundoff if contract.pre else 0.0,
-        eta_pre=quantum(contract.pre) if contract.pre else 0.0,
-        limit_s=contract.S.overflow_threshold if contract.S else math.inf,
-        limit_ds=terms.dS.overflow_threshold,
-        limit_pre=contract.pre.overflow_threshold if contract.pre else math.inf,
-        u_l=terms.P.unit_roundoff if contract.l_rounded else 0.0,
-        eta_l=quantum(terms.P) if contract.l_rounded else 0.0,
-        n_out=contract.n_out,
-        n_out_kv=contract.n_out_kv,
-        h=contract.h,
+        u_p=terms.weights.unit_roundoff,
+        eta_p=quantum(terms.weights),
+        u_ds=terms.dscores.unit_roundoff,
+        eta_ds=quantum(terms.dscores),
+        u_s=contract.scores.unit_roundoff if contract.scores else 0.0,
+        eta_s=quantum(contract.scores) if contract.scores else 0.0,
+        u_pre=contract.scaled_q.unit_roundoff if contract.scaled_q else 0.0,
+        eta_pre=quantum(contract.scaled_q) if contract.scaled_q else 0.0,
+        limit_s=contract.scores.overflow_threshold if contract.scores else math.inf,
+        limit_ds=terms.dscores.overflow_threshold,
+        limit_pre=contract.scaled_q.overflow_threshold if contract.scaled_q else math.inf,
+        u_l=terms.weights.unit_roundoff if contract.row_sum_rounded else 0.0,
+        eta_l=quantum(terms.weights) if contract.row_sum_rounded else 0.0,
+        n_out=contract.out_roundings,
+        n_out_kv=contract.dkv_roundings,
+        h=contract.longest_sum,
     )
 
 

@@ -21,27 +21,27 @@ from reference.problem.result import Result
 SIGMAS = 8
 
 SHORTCUTS = {
-    "q * scale in bf16": ("peaked", Contract(pre=BF16)),
-    "scores in bf16": ("peaked", Contract(S=BF16)),
-    "row sum of rounded weights": ("uniform", Contract(l_rounded=True)),
-    "accumulators in bf16": ("mean-v", Contract(n_out=7, n_out_kv=3)),
+    "q * scale in bf16": ("peaked", Contract(scaled_q=BF16)),
+    "scores in bf16": ("peaked", Contract(scores=BF16)),
+    "row sum of rounded weights": ("uniform", Contract(row_sum_rounded=True)),
+    "accumulators in bf16": ("mean-v", Contract(out_roundings=7, dkv_roundings=3)),
     "exp with 12 bits": ("normal", Contract(exp_rel=2.0**-12)),
 }
 
 # Changes of a contract that promise less.
 LOOSER = (
     {"out": BF16},
-    {"P": BF16},
-    {"dS": BF16},
-    {"S": FP16},
-    {"pre": FP16},
-    {"u_acc": 2.0**-20},
+    {"weights": BF16},
+    {"dscores": BF16},
+    {"scores": FP16},
+    {"scaled_q": FP16},
+    {"accumulator_roundoff": 2.0**-20},
     {"exp_rel": 2.0**-18},
     {"exp_ulps": 64.0},
-    {"eta_exp": 2.0**-20},
-    {"l_rounded": True},
-    {"n_out": 4},
-    {"n_out_kv": 4},
+    {"exp_flush_below": 2.0**-20},
+    {"row_sum_rounded": True},
+    {"out_roundings": 4},
+    {"dkv_roundings": 4},
     {"tanh_rel": 64.0},
     {"tanh_abs": 2.0**-20},
 )
@@ -57,7 +57,7 @@ def ratios(problem, contract, *, promised=None):
     want = blockwise.attention(problem)
     allowed = error_bound(problem, promised or contract, result=want)
     got = dict(blockwise.attention(problem, contract=contract, block_q=32, block_k=32).tensors())
-    overflow = contract.terms(problem.format).out.overflow_threshold
+    overflow = contract.resolve(problem.format).out.overflow_threshold
     ratio, score = {}, {}
     for (name, worst), (_, sigma) in pairs(allowed.worst, allowed.sigma):
         true = getattr(want, name)
@@ -156,7 +156,7 @@ def test_who_promises_less_is_allowed_more(change):
 
 def test_a_shorter_chain_of_additions_is_allowed_less():
     problem = ask(format=FP32)
-    long, short = error_bound(problem), error_bound(problem, Contract(h=16))
+    long, short = error_bound(problem), error_bound(problem, Contract(longest_sum=16))
     assert (short.worst.out < long.worst.out).all()
 
 
@@ -214,7 +214,7 @@ def test_tiles_threads_and_the_oracles_answer_change_nothing():
 
 
 def test_the_oracles_own_error_is_allowed_in_fp64_whatever_the_kernel_promises():
-    problem, exact = ask(format=FP64), Contract(u_acc=0.0, exp_ulps=0.0)
+    problem, exact = ask(format=FP64), Contract(accumulator_roundoff=0.0, exp_ulps=0.0)
     usual, allowed = error_bound(problem), error_bound(problem, exact)
     for (name, twice), (_, worst) in pairs(usual.worst, allowed.worst):
         assert (worst >= twice / 2).all() and (worst < twice).all(), name
@@ -233,19 +233,21 @@ def test_a_row_that_sees_nothing_is_allowed_nothing():
 
 
 def test_nothing_is_promised_where_additions_lose_everything():
-    worst = error_bound(ask(), Contract(u_acc=2.0**-3)).worst
+    worst = error_bound(ask(), Contract(accumulator_roundoff=2.0**-3)).worst
     assert all(np.isposinf(tensor).all() for _, tensor in worst.tensors())
 
 
 def test_large_errors_of_scores_still_bound_out_and_lse():
     problem = ask("huge", BF16)
-    worst = error_bound(problem, Contract(pre=BF16, u_acc=2.0**-12)).worst
+    worst = error_bound(problem, Contract(scaled_q=BF16, accumulator_roundoff=2.0**-12)).worst
     assert np.isfinite(worst.out).all() and np.isfinite(worst.lse).all()
     assert (worst.out > np.abs(problem.v).max() / 2).any()
 
 
 @pytest.mark.parametrize(
-    "change", [{"S": FP16}, {"pre": FP16}, {"dS": FP16}], ids=lambda change: next(iter(change))
+    "change",
+    [{"scores": FP16}, {"scaled_q": FP16}, {"dscores": FP16}],
+    ids=lambda change: next(iter(change)),
 )
 def test_nothing_is_promised_where_an_intermediate_overflows(change):
     problem = ask("huge", BF16)

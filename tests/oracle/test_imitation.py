@@ -16,11 +16,11 @@ from reference.problem import Result
 
 CONTRACTS = {
     "default": Contract(),
-    "scores": Contract(S=BF16, pre=BF16),
-    "weights": Contract(P=FP16, dS=FP16, l_rounded=True),
-    "stored": Contract(n_out=8, n_out_kv=16, out=BF16),
-    "narrow": Contract(u_acc=BF16.unit_roundoff, rounding="away"),
-    "half": Contract(u_acc=FP16.unit_roundoff),
+    "scores": Contract(scores=BF16, scaled_q=BF16),
+    "weights": Contract(weights=FP16, dscores=FP16, row_sum_rounded=True),
+    "stored": Contract(out_roundings=8, dkv_roundings=16, out=BF16),
+    "narrow": Contract(accumulator_roundoff=BF16.unit_roundoff, rounding="away"),
+    "half": Contract(accumulator_roundoff=FP16.unit_roundoff),
     "exp": Contract(exp_rel=2.0**-10, lse_base=2.0),
 }
 
@@ -34,7 +34,7 @@ def test_an_imitation_repeats_its_bits_in_the_declared_formats(format, contract)
         for threads in (1, 3)
     )
     assert_same_bits(one, two)
-    terms = contract.terms(format)
+    terms = contract.resolve(format)
     for tensor in (one.out, one.dq, one.dk, one.dv, one.dbias):
         assert terms.out.holds(tensor)
     assert one.lse.dtype == terms.compute.dtype
@@ -63,20 +63,20 @@ def test_an_imitation_keeps_its_own_contract(format, contract, changes):
 
 
 SHORTCUTS = {
-    "S": ({"S": BF16}, "lse"),
-    "pre": ({"pre": BF16}, "lse"),
-    "P": ({"P": BF16}, "out"),
-    "dS": ({"dS": BF16}, "dq"),
+    "scores": ({"scores": BF16}, "lse"),
+    "scaled_q": ({"scaled_q": BF16}, "lse"),
+    "weights": ({"weights": BF16}, "out"),
+    "dscores": ({"dscores": BF16}, "dq"),
     "out": ({"out": BF16}, "out"),
-    "accumulator": ({"u_acc": BF16.unit_roundoff}, "out"),
-    "half accumulator": ({"u_acc": FP16.unit_roundoff}, "dk"),
-    "row sum": ({"P": BF16, "l_rounded": True}, "lse"),
-    "stored out": ({"out": BF16, "n_out": 4}, "out"),
-    "stored dq": ({"out": BF16, "n_out": 4}, "dq"),
-    "stored dk": ({"out": BF16, "n_out_kv": 4}, "dk"),
+    "accumulator": ({"accumulator_roundoff": BF16.unit_roundoff}, "out"),
+    "half accumulator": ({"accumulator_roundoff": FP16.unit_roundoff}, "dk"),
+    "row sum": ({"weights": BF16, "row_sum_rounded": True}, "lse"),
+    "stored out": ({"out": BF16, "out_roundings": 4}, "out"),
+    "stored dq": ({"out": BF16, "out_roundings": 4}, "dq"),
+    "stored dk": ({"out": BF16, "dkv_roundings": 4}, "dk"),
     "exp": ({"exp_rel": 2.0**-10}, "lse"),
     "base": ({"lse_base": 2.0}, "lse"),
-    "ties": ({"pre": BF16, "rounding": "away"}, "out"),
+    "ties": ({"scaled_q": BF16, "rounding": "away"}, "out"),
 }
 
 

@@ -25,13 +25,13 @@ def exact(problem):
 
 def named(problem): ...
 named.name = "named[here]"
-named.contract = Contract(l_rounded=True)
+named.contract = Contract(row_sum_rounded=True)
 named.digest = "abc"
 named.prepare = lambda problem: 1
 named.backward = lambda problem, out, lse: Result(dq=out)
 
 def by_problem(problem): ...
-by_problem.contract = lambda problem: Contract(h=problem.max_seqlen_k)
+by_problem.contract = lambda problem: Contract(longest_sum=problem.max_seqlen_k)
 
 def misdeclared(problem): ...
 misdeclared.contract = "exact"
@@ -78,9 +78,9 @@ def test_what_a_kernel_says_of_itself(file):
     assert (plain.contract(problem()), plain.digest, plain.prepare) == (Contract(), None, None)
     assert plain.backward is None
     assert (named.name, named.digest, named.prepare(1)) == ("named[here]", "abc", 1)
-    assert named.contract(problem()) == Contract(l_rounded=True)
+    assert named.contract(problem()) == Contract(row_sum_rounded=True)
     assert named.backward(problem(), np.ones(2), None).dq.shape == (2,)
-    assert load(f"{file}:by_problem").contract(problem()).h == 3
+    assert load(f"{file}:by_problem").contract(problem()).longest_sum == 3
 
 
 UNKNOWN = {

@@ -45,7 +45,7 @@ def eager(q, k, v, *, scale, mask, bias, softcap, sink):
 
 
 kernel = from_torch(eager, layout="bhsd", supports=ABILITIES)
-EXACT = Contract(P=FP64, dS=FP64)
+EXACT = Contract(weights=FP64, dscores=FP64)
 
 
 def excess(got: Result, problem: Problem) -> float:

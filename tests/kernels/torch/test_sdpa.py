@@ -123,7 +123,7 @@ def test_that_products_flush_subnormal_numbers_must_be_declared():
     exact, contract = dense.attention(problem), contracts.flash_on_cpu(problem)
     flushed = replace(exact, out=np.where(abs(exact.out) < 2.0**-126, 0, exact.out))
     assert excess(flushed, problem, contract)["out"] <= 1
-    assert excess(flushed, problem, contract.replace(flushes=False))["out"] > 1
+    assert excess(flushed, problem, contract.replace(flushes_subnormals=False))["out"] > 1
 
 
 def test_flash_calls_the_lse_of_a_row_that_sees_nothing_zero():
