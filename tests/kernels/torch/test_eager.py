@@ -7,15 +7,15 @@ import pytest
 
 import npu_kernels
 from conformance.cases.case import Case
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.verdict.ask import ask
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from reference.formats import BF16, FORMATS, FP16
 from reference.problem import Unsupported
 
 
-def eager() -> Subject:
-    return Subject(spec="", name="eager", function=npu_kernels.eager)
+def eager() -> LoadedKernel:
+    return LoadedKernel(spec="", name="eager", function=npu_kernels.eager)
 
 
 def problem(format=BF16, **asked):
@@ -25,7 +25,7 @@ def problem(format=BF16, **asked):
 @pytest.mark.parametrize("format", ["fp16", "bf16", "fp32", "fp64"])
 @pytest.mark.parametrize("window", [(None, None), (None, 0), (5, 2)])
 def test_it_keeps_its_contract(format, window):
-    verdict = ask(eager(), Question(problem=problem(FORMATS[format], window=window)))
+    verdict = ask(eager(), Expected(problem=problem(FORMATS[format], window=window)))
     assert verdict.passes(), verdict.failures
 
 
