@@ -22,7 +22,7 @@ from suite.test_plugin import PACKAGE, SUBJECTS, pytest_in
 KERNELS = f"""
 import sys
 sys.path.append({str(SUBJECTS.parent)!r})
-from subjects import forgotten_rescale, right
+from sample_kernels import forgotten_rescale, right
 from reference.problem import Unsupported
 
 class Ready:

@@ -33,9 +33,9 @@ def test_its_contract_is_no_wider_than_a_matrix_rounded():
     """DP's rounding counts as one unit roundoff of the format, spread over head_dim_v terms."""
     asked = problem()
     said = eager().contract(asked)
-    extra = said.u_acc - 2 * 2.0**-24
+    extra = said.accumulator_roundoff - 2 * 2.0**-24
     assert extra * asked.head_dim_v == pytest.approx(BF16.unit_roundoff)
-    assert said.h * said.u_acc >= asked.max_seqlen_k * 2 * 2.0**-24
+    assert said.longest_sum * said.accumulator_roundoff >= asked.max_seqlen_k * 2 * 2.0**-24
 
 
 @pytest.mark.parametrize(
