@@ -63,7 +63,7 @@ def is_strict(fault: str, case: Case, format: str) -> bool:
     return any(format in FAULTS[name].strict_only for name in faults if name in FAULTS)
 
 
-@pytest.mark.parametrize(("case", "format", "bug"), CLAIMS)
+@pytest.mark.parametrize(("case", "format", "fault"), CLAIMS)
 def test_the_judge_rejects_what_a_case_catches_and_accepts_the_whole_kernel(
     case: Case, format: str, fault: str
 ) -> None:
@@ -79,7 +79,7 @@ def test_every_fault_has_a_broken_kernel() -> None:
     assert MUTANTS.keys() == FAULTS.keys()
 
 
-@pytest.mark.parametrize("bug", FAULTS)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_some_case_catches_each_fault_in_every_format_of_it(fault: str) -> None:
     caught = {format for case in CASES if fault in case.catches for format in case.formats}
     assert caught >= set(FAULTS[fault].formats)

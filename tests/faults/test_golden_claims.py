@@ -31,7 +31,7 @@ def verdict(entry: Entry, fault: str) -> Verdict:
     return judged(vector, expected, kernel(expected.problem))
 
 
-@pytest.mark.parametrize(("entry", "bug"), CLAIMS)
+@pytest.mark.parametrize(("entry", "fault"), CLAIMS)
 def test_a_vector_rejects_what_it_catches_and_accepts_the_whole_kernel(entry, fault):
     assert verdict(entry, fault).passes() == (fault == WHOLE)
 

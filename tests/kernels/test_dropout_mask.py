@@ -85,7 +85,7 @@ def test_the_threshold_parts_neighbouring_words(library, above):
 
 
 @pytest.mark.parametrize(
-    "knobs", [EmulatorOptions(cores=n) for n in (1, 3, 20, 24, 64)] + [EmulatorOptions(fast=True)]
+    "options", [EmulatorOptions(cores=n) for n in (1, 3, 20, 24, 64)] + [EmulatorOptions(fast=True)]
 )
 def test_bits_do_not_depend_on_who_draws_them(library, options):
     asked = packed((300, 70), (1, 1), (0, 3), (40, 513), heads_q=3)
