@@ -50,7 +50,7 @@ class Ready:
 
     def verdict(self) -> Verdict:
         """On what the last launch gave; whatever the kernel raises comes through."""
-        whole = checked(self.launch.result())
+        whole = checked(self.launch.result(), self.problem)
         got = take_result(whole, "heads", self.heads, group=self.problem.group)
         part, contract = self.expected.problem, self.kernel.contract(self.problem)
         allowed = self.expected.allowed(contract)
