@@ -100,7 +100,7 @@ UNKNOWN = {
     "{folder}/some_kernels.py:exact.zzz": "has no attribute 'zzz'",
     "{folder}/some_kernels.py:AClass": "is the class AClass: give a function",
     "{folder}/some_kernels.py:number": "is 3: give a function",
-    "{folder}/some_kernels.py:backward_of_two": "its backward takes (problem, out): it is called as",
+    "{folder}/some_kernels.py:backward_of_two": "its backward takes (problem, out): it is",
     "{folder}/some_kernels.py:backward_of_none": "its backward is 'later': give a function",
     "{folder}/:exact": "there is no file",
     "{folder}/text.txt:exact": "is no Python file: give one that ends in .py",
