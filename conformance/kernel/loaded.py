@@ -37,7 +37,8 @@ class Kernel(Protocol):
     It may have attributes: ``name`` (str), ``contract`` (a Contract, or a function of the problem),
     ``backward(problem, out, lse) -> Result``, ``digest`` (str: which code ran),
     ``toolchain`` (str: what else decides its bits) and, for benchmarks, ``prepare(problem)``, which
-    gives a launch.Launch, and ``device`` (str: "cpu", "emulator", or an accelerator).
+    gives a launch.Launch, ``device`` (str: "cpu", "emulator", or an accelerator), and
+    ``for_benchmarks`` (a Kernel: the one to be timed, with the same bits and fewer checks).
     """
 
     def __call__(self, problem: Problem, /) -> Result:
