@@ -51,6 +51,8 @@ class Kernel(Protocol):
         For benchmarks: what is done once before launches are timed.
     device : str
         "cpu", "emulator", or an accelerator.
+    for_benchmarks : Kernel
+        The kernel that is timed instead: the same bits with fewer checks.
     """
 
     def __call__(self, problem: Problem, /) -> Result:

@@ -14,8 +14,13 @@ from types import ModuleType
 from conformance.kernel.loaded import LoadedKernel, UsageError
 
 
-def load(spec: str) -> LoadedKernel:
+def load(spec: str, *, for_benchmarks: bool = False) -> LoadedKernel:
     """The kernel that "module:attribute" or "path/to/file.py:attribute" names.
+
+    Parameters
+    ----------
+    for_benchmarks : bool
+        Load the kernel that is timed in its place: its attribute ``for_benchmarks``, if it has one.
 
     Raises
     ------
@@ -45,6 +50,8 @@ def load(spec: str) -> LoadedKernel:
         kind = f"the class {attribute}" if isinstance(function, type) else f"{function!r:.40}"
         raise UsageError(f"kernel {spec!r} is {kind}: give a function Problem -> Result")
     _check_backward(spec, getattr(function, "backward", None))
+    if for_benchmarks:
+        function = getattr(function, "for_benchmarks", function)
     name = str(getattr(function, "name", attribute))
     return LoadedKernel(spec=spec, name=name, function=function)
 
