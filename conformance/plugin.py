@@ -17,9 +17,9 @@ from conformance.benchmark import options
 
 if TYPE_CHECKING:
     from conformance.cases.case import Case
-    from conformance.kernel import Subject
+    from conformance.kernel import LoadedKernel
     from conformance.run.run import Run
-    from conformance.verdict.expected import Asked, SavedProblem
+    from conformance.verdict.expected import AnyCase, SavedProblem
 
 HERE = Path(__file__).parent
 RUN = pytest.StashKey["Run"]()
@@ -189,26 +189,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "workload" in metafunc.fixturenames:
         _parametrize_workloads(metafunc, run)
         return
-    if "question" not in metafunc.fixturenames:
-        names = [subject.name for subject in run.subjects]
-        metafunc.parametrize("kernel", run.subjects, ids=names)
+    if "expected" not in metafunc.fixturenames:
+        names = [kernel.name for kernel in run.kernels]
+        metafunc.parametrize("kernel", run.kernels, ids=names)
         return
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     alone = "backward_alone" in marks
     asked = _vectors(run) if "golden" in marks else run.asked
     trials = [
         pytest.param(
-            subject,
+            kernel,
             (case, format),
-            id=f"{subject.name}-{case.id}-{format}",
+            id=f"{kernel.name}-{case.id}-{format}",
             marks=_marks(case),
         )
         for case in asked
         for format in case.formats
-        for subject in run.subjects
-        if not alone or (case.backward and subject.backward is not None)
+        for kernel in run.kernels
+        if not alone or (case.backward and kernel.backward is not None)
     ]
-    metafunc.parametrize(("kernel", "question"), trials, indirect=["question"])
+    metafunc.parametrize(("kernel", "expected"), trials, indirect=["expected"])
 
 
 def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
@@ -218,7 +218,7 @@ def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
         from conformance.benchmark import scaling
 
         shrink = metafunc.config.option.benchmark_shrink
-        trials = scaling.trials(run.subjects, forward=run.forward, shrink=shrink)
+        trials = scaling.trials(run.kernels, forward=run.forward, shrink=shrink)
     metafunc.parametrize(("kernel", "workload"), trials)
 
 
@@ -229,7 +229,7 @@ def _marks(case: Case | SavedProblem) -> list[pytest.MarkDecorator]:
     return [getattr(pytest.mark, name) for name in (*names, theme_of(case.id)) if name]
 
 
-def _vectors(run: Run) -> tuple[Asked, ...]:
+def _vectors(run: Run) -> tuple[AnyCase, ...]:
     from conformance.kernel import UsageError
 
     try:
@@ -249,10 +249,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         wanted = True
         if isinstance(item, pytest.Function) and _is_ours(item.module):
-            wanted = subject_of(item) is not None or "kernel" not in item.fixturenames
+            wanted = kernel_of(item) is not None or "kernel" not in item.fixturenames
             wanted &= ("workload" in item.fixturenames) == times
             if config.option.problem:
-                wanted &= "question" in item.fixturenames
+                wanted &= "expected" in item.fixturenames
             if config.stash[RUN].tier == "smoke":
                 wanted &= item.get_closest_marker("smoke") is not None
         (kept if wanted else dropped).append(item)
@@ -262,20 +262,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         place.setdefault(asked or item, len(place))
     items[:] = sorted(kept, key=lambda item: place[_asked(item) or item])
     if dropped:
-        config.hook.pytest_deselected(items=[item for item in dropped if subject_of(item)])
+        config.hook.pytest_deselected(items=[item for item in dropped if kernel_of(item)])
 
 
 def _asked(item: pytest.Item) -> tuple[str, str] | None:
-    asked = item.callspec.params.get("question") if hasattr(item, "callspec") else None
-    return (asked[0].id, asked[1]) if isinstance(asked, tuple) and subject_of(item) else None
+    asked = item.callspec.params.get("expected") if hasattr(item, "callspec") else None
+    return (asked[0].id, asked[1]) if isinstance(asked, tuple) and kernel_of(item) else None
 
 
-def subject_of(item: pytest.Item) -> Subject | None:
+def kernel_of(item: pytest.Item) -> LoadedKernel | None:
     """The kernel that a test of the suite is about; None for any other test."""
     if not isinstance(item, pytest.Function) or not _is_ours(item.module):
         return None
     kernel = item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
-    is_subject = type(kernel).__module__ == "conformance.kernel.subject"
+    is_subject = type(kernel).__module__ == "conformance.kernel.loaded"
     return kernel if is_subject else None  # type: ignore[return-value]
 
 
@@ -286,7 +286,7 @@ def _is_ours(module: Any) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Let the suite's verdict on a test be told: declined, failed, or passed."""
-    if subject_of(item) is None:
+    if kernel_of(item) is None:
         return (yield)
     from conformance.run.outcome import told
 
@@ -300,8 +300,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say how to run a failed test alone."""
     report = yield
-    if report.failed and (subject := subject_of(item)) is not None:
+    if report.failed and (kernel := kernel_of(item)) is not None:
         from conformance.run.outcome import command
 
-        report.sections.append(("this one alone", command(item, subject)))
+        report.sections.append(("this one alone", command(item, kernel)))
     return report

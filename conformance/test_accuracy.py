@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.verdict.ask import ask, ask_backward
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from conformance.verdict.verdict import Verdict
 
 Conclude = Callable[[Verdict], None]
 
 
-def test_case(kernel: Subject, question: Question, conclude: Conclude) -> None:
-    conclude(ask(kernel, question))
+def test_case(kernel: LoadedKernel, expected: Expected, conclude: Conclude) -> None:
+    conclude(ask(kernel, expected))
 
 
 @pytest.mark.backward_alone
-def test_backward_alone(kernel: Subject, question: Question, conclude: Conclude) -> None:
-    conclude(ask_backward(kernel, question))
+def test_backward_alone(kernel: LoadedKernel, expected: Expected, conclude: Conclude) -> None:
+    conclude(ask_backward(kernel, expected))

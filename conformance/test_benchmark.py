@@ -9,14 +9,14 @@ import pytest
 
 from conformance.benchmark.measure import facts, prepared
 from conformance.benchmark.workloads import Workload
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.kernel.launch import run
 from conformance.plugin import run_of
 from conformance.run.record import BENCHMARK, VERDICT
 
 
 def test_workload(
-    kernel: Subject, workload: Workload, benchmark: Any, request: pytest.FixtureRequest
+    kernel: LoadedKernel, workload: Workload, benchmark: Any, request: pytest.FixtureRequest
 ) -> None:
     asked, node = run_of(request.config), request.node
     ready = prepared(kernel, workload, seed=asked.seed)
@@ -24,7 +24,7 @@ def test_workload(
     benchmark.has_error = True  # times are saved only of what is right to the end
     if not first.passes(strict=asked.strict):
         pytest.fail(f"wrong, so it is not timed\n{ready.told(first)}", pytrace=False)
-    benchmark.group = workload.name if len(asked.subjects) > 1 else workload.pass_
+    benchmark.group = workload.name if len(asked.kernels) > 1 else workload.pass_
     benchmark(partial(run, ready.launch))
     node.stash[VERDICT] = last = ready.verdict()
     if not last.passes(strict=asked.strict):

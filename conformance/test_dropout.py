@@ -29,10 +29,10 @@ from conformance.dropout.recovery.recover import Broken, Recovered
 from conformance.dropout.shape import Shape
 from conformance.dropout.statistics import sources
 from conformance.dropout.statistics.battery import battery
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.plugin import run_of
 from conformance.run.record import PICTURE, REMARK
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from conformance.verdict.explain import explain
 from conformance.verdict.verdict import judge
 from reference.contract import Contract
@@ -59,18 +59,18 @@ def strict(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def drops(kernel: Subject, request: pytest.FixtureRequest) -> Drops:
+def drops(kernel: LoadedKernel, request: pytest.FixtureRequest) -> Drops:
     """Asks the kernel for the masks of a shape, in this run's stream or one that differs."""
     run = run_of(request.config)
     return asking(kernel, seed=run.seed, gradients=not run.forward)
 
 
-def contract(kernel: Subject, masks: Recovered) -> Contract:
+def contract(kernel: LoadedKernel, masks: Recovered) -> Contract:
     """What the kernel promises for the problem that masks come from."""
     return kernel.contract(masks.problem)
 
 
-def require_declared(kernel: Subject, masks: Recovered) -> None:
+def require_declared(kernel: LoadedKernel, masks: Recovered) -> None:
     """Decline for a kernel whose mask is its own."""
     if (kind := contract(kernel, masks).dropout) != "problem":
         raise Unsupported(f"its mask is its own (dropout={kind!r})")
@@ -79,7 +79,7 @@ def require_declared(kernel: Subject, masks: Recovered) -> None:
 @every_shape
 @every_format
 def test_the_backward_drops_what_the_forward_dropped(
-    kernel: Subject, drops: Drops, shape: Shape, format: str
+    kernel: LoadedKernel, drops: Drops, shape: Shape, format: str
 ) -> None:
     masks = drops(shape, format)
     if "dv" not in masks.factors:
@@ -90,7 +90,7 @@ def test_the_backward_drops_what_the_forward_dropped(
 @every_shape
 @every_format
 def test_the_mask_is_the_declared_one(
-    kernel: Subject, drops: Drops, shape: Shape, format: str
+    kernel: LoadedKernel, drops: Drops, shape: Shape, format: str
 ) -> None:
     masks = drops(shape, format)
     require_declared(kernel, masks)
@@ -100,7 +100,7 @@ def test_the_mask_is_the_declared_one(
 @every_shape
 @every_format
 def test_kept_weights_are_multiplied_by_1_over_1_minus_p_and_dropped_ones_by_0(
-    kernel: Subject, drops: Drops, shape: Shape, format: str
+    kernel: LoadedKernel, drops: Drops, shape: Shape, format: str
 ) -> None:
     masks = drops(shape, format)
     laws.require_scale(masks, contract(kernel, masks))
@@ -108,7 +108,7 @@ def test_kept_weights_are_multiplied_by_1_over_1_minus_p_and_dropped_ones_by_0(
 
 @every_format
 def test_the_scale_is_that_of_p_itself_not_of_a_rounded_p(
-    kernel: Subject, drops: Drops, format: str
+    kernel: LoadedKernel, drops: Drops, format: str
 ) -> None:
     masks = drops(SHAPES["odd"], format, seeded=True, p=P_ROUNDED)
     laws.require_scale(masks, contract(kernel, masks))
@@ -117,7 +117,7 @@ def test_the_scale_is_that_of_p_itself_not_of_a_rounded_p(
 @every_shape
 @every_format
 def test_the_row_sum_knows_nothing_of_dropout(
-    kernel: Subject, drops: Drops, shape: Shape, format: str
+    kernel: LoadedKernel, drops: Drops, shape: Shape, format: str
 ) -> None:
     masks = drops(shape, format)
     if masks.answers[0].lse is None and masks.answers[0].softmax_sum is None:
@@ -128,21 +128,21 @@ def test_the_row_sum_knows_nothing_of_dropout(
 @every_shape
 @every_format
 def test_the_answer_is_the_oracles_with_the_recovered_mask(
-    kernel: Subject, drops: Drops, shape: Shape, format: str, strict: bool
+    kernel: LoadedKernel, drops: Drops, shape: Shape, format: str, strict: bool
 ) -> None:
     masks = drops(shape, format, seeded=True)
     problem = with_values(masks.problem)
-    question = Question(problem=laws.with_decisions(problem, masks.keep))
+    expected = Expected(problem=laws.with_decisions(problem, masks.keep))
     promised = contract(kernel, masks)
     verdict = judge(
         kernel(problem),
-        question.answer,
-        question.allowed(promised),
-        problem=question.problem,
+        expected.answer,
+        expected.allowed(promised),
+        problem=expected.problem,
         contract=promised,
     )
     if not verdict.passes(strict=strict):
-        told = explain(verdict, question.problem)
+        told = explain(verdict, expected.problem)
         raise Broken(f"with the recovered mask the answer is not the oracle's\n{told}")
 
 
@@ -208,7 +208,7 @@ LATER: dict[str, tuple[int, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", LATER)
 @every_format
 def test_the_mask_does_not_depend_on_later_sequences(
-    kernel: Subject, drops: Drops, format: str, name: str
+    kernel: LoadedKernel, drops: Drops, format: str, name: str
 ) -> None:
     masks = drops(SHAPES[name], format, seeded=True)
     require_declared(kernel, masks)
@@ -223,7 +223,7 @@ def test_the_mask_does_not_depend_on_later_sequences(
 @pytest.mark.parametrize("name", ["odd", "packed"])
 @every_format
 def test_packed_bits_are_the_mask(
-    kernel: Subject, drops: Drops, format: str, name: str, padded: bool
+    kernel: LoadedKernel, drops: Drops, format: str, name: str, padded: bool
 ) -> None:
     shape = SHAPES[name]
     bits = patterns.bits(P, shape.pairs, Stream("dropout/bits"), padded=padded)
@@ -234,7 +234,9 @@ def test_packed_bits_are_the_mask(
 
 @pytest.mark.smoke
 def test_no_statistic_rejects_its_masks(
-    kernel: Subject, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+    kernel: LoadedKernel,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
     run = run_of(request.config)
     proved = is_declared(kernel, run.seed)
@@ -254,10 +256,10 @@ def test_no_statistic_rejects_its_masks(
 @pytest.mark.smoke
 @every_format
 def test_the_mean_answer_is_the_one_without_dropout(
-    kernel: Subject, format: str, request: pytest.FixtureRequest
+    kernel: LoadedKernel, format: str, request: pytest.FixtureRequest
 ) -> None:
     run = run_of(request.config)
-    problem = mean.question(FORMATS[format], stream(run.seed), backward=not run.forward)
+    problem = mean.make_problem(FORMATS[format], stream(run.seed), backward=not run.forward)
     try:
         mean.require_no_effect(kernel, problem)
     except Unsupported:

@@ -7,22 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.laws import transform
 from conformance.laws.assertions import (
     CAUSAL,
     FORMATS,
-    QUESTIONS,
-    Asked,
+    PROBLEMS,
+    Options,
     allowed,
     answer,
     assert_near,
     assert_same_bits,
     grid,
+    make_problem,
     merge,
     only,
     plus,
-    question,
     sequences,
     times,
 )
@@ -31,13 +31,15 @@ from reference.mask import Mask
 from reference.problem import Result, Unsupported
 
 every_format = pytest.mark.parametrize("format", FORMATS)
-every_question = pytest.mark.parametrize("asked", QUESTIONS.values(), ids=QUESTIONS)
+every_question = pytest.mark.parametrize("asked", PROBLEMS.values(), ids=PROBLEMS)
 
 
 @every_question
 @every_format
-def test_the_order_of_sequences_does_not_matter(kernel: Subject, format: str, asked: Asked) -> None:
-    problem = question(format, **asked)
+def test_the_order_of_sequences_does_not_matter(
+    kernel: LoadedKernel, format: str, asked: Options
+) -> None:
+    problem = make_problem(format, **asked)
     order = np.roll(range(problem.batch), 1).tolist()
     moved = answer(kernel, transform.take(problem, "batch", order))
     here = transform.take_result(answer(kernel, problem), "batch", order, group=problem.group)
@@ -46,8 +48,10 @@ def test_the_order_of_sequences_does_not_matter(kernel: Subject, format: str, as
 
 @every_question
 @every_format
-def test_the_order_of_heads_does_not_matter(kernel: Subject, format: str, asked: Asked) -> None:
-    problem = question(format, **asked)
+def test_the_order_of_heads_does_not_matter(
+    kernel: LoadedKernel, format: str, asked: Options
+) -> None:
+    problem = make_problem(format, **asked)
     order = range(problem.heads_k)[::-1]
     moved = answer(kernel, transform.take(problem, "heads", order))
     here = transform.take_result(answer(kernel, problem), "heads", order, group=problem.group)
@@ -56,8 +60,8 @@ def test_the_order_of_heads_does_not_matter(kernel: Subject, format: str, asked:
 
 @pytest.mark.parametrize("name", ["plain", "cross-length"])
 @every_format
-def test_the_order_of_keys_does_not_matter(kernel: Subject, format: str, name: str) -> None:
-    problem = question(format, **QUESTIONS[name])
+def test_the_order_of_keys_does_not_matter(kernel: LoadedKernel, format: str, name: str) -> None:
+    problem = make_problem(format, **PROBLEMS[name])
     order = np.argsort(grid("order of keys", (problem.max_seqlen_k,)), kind="stable").tolist()
     shuffled = transform.take(problem, "keys", order)
 
@@ -74,9 +78,9 @@ def test_the_order_of_keys_does_not_matter(kernel: Subject, format: str, name: s
 @every_question
 @every_format
 def test_what_other_sequences_hold_changes_no_bit(
-    kernel: Subject, format: str, asked: Asked
+    kernel: LoadedKernel, format: str, asked: Options
 ) -> None:
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     here, there = (
         transform.take_result(answer(kernel, one), "batch", [1], group=problem.group)
         for one in (problem, transform.negate_others(problem, 1))
@@ -87,9 +91,9 @@ def test_what_other_sequences_hold_changes_no_bit(
 @every_question
 @every_format
 def test_a_sequence_alone_has_the_answer_that_it_has_in_a_batch(
-    kernel: Subject, format: str, asked: Asked
+    kernel: LoadedKernel, format: str, asked: Options
 ) -> None:
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     alone = transform.take(problem, "batch", [1])
 
     def second(result: Result) -> Result:
@@ -105,9 +109,9 @@ def test_a_sequence_alone_has_the_answer_that_it_has_in_a_batch(
 @every_question
 @every_format
 def test_a_constant_added_to_every_key_moves_lse_and_nothing_else(
-    kernel: Subject, format: str, asked: Asked
+    kernel: LoadedKernel, format: str, asked: Options
 ) -> None:
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     constant = grid("constant", (1, 1, *problem.k.shape[2:])).astype(problem.k.dtype)
     shifted = problem.replace(k=problem.k + constant)
     before, after = answer(kernel, problem), answer(kernel, shifted)
@@ -120,8 +124,8 @@ def test_a_constant_added_to_every_key_moves_lse_and_nothing_else(
 
 @every_question
 @every_format
-def test_the_answer_is_affine_in_v(kernel: Subject, format: str, asked: Asked) -> None:
-    problem = question(format, **asked)
+def test_the_answer_is_affine_in_v(kernel: LoadedKernel, format: str, asked: Options) -> None:
+    problem = make_problem(format, **asked)
     constant = grid("constant", (1, 1, *problem.v.shape[2:])).astype(problem.v.dtype)
     other = problem.replace(v=constant - 2 * problem.v)
     before = times(answer(kernel, problem), out=-2, dq=-2, dk=-2)
@@ -133,9 +137,9 @@ def test_the_answer_is_affine_in_v(kernel: Subject, format: str, asked: Asked) -
 @pytest.mark.parametrize("length", [1, 31, 64])
 @every_format
 def test_later_keys_and_queries_change_nothing_under_a_causal_mask(
-    kernel: Subject, format: str, length: int
+    kernel: LoadedKernel, format: str, length: int
 ) -> None:
-    problem = question(format, mask=CAUSAL)
+    problem = make_problem(format, mask=CAUSAL)
     early = np.arange(problem.max_seqlen_q) < length
     problem = transform.with_dout(problem, lambda dout: dout * early[:, None, None])
     short = transform.truncate(problem, length)
@@ -165,9 +169,9 @@ MASKS = {
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 @every_format
 def test_a_mask_and_the_keep_array_that_says_the_same_are_one(
-    kernel: Subject, format: str, mask: Mask, seqlen_k: int
+    kernel: LoadedKernel, format: str, mask: Mask, seqlen_k: int
 ) -> None:
-    problem = question(format, batch=1, seqlen_k=seqlen_k, mask=mask)
+    problem = make_problem(format, batch=1, seqlen_k=seqlen_k, mask=mask)
     explicit = transform.with_keep(problem)
     assert_near(
         answer(kernel, explicit),
@@ -179,9 +183,9 @@ def test_a_mask_and_the_keep_array_that_says_the_same_are_one(
 @pytest.mark.parametrize(("heads_q", "heads_k"), [(4, 2), (6, 2), (5, 1), (7, 1)])
 @every_format
 def test_a_shared_key_head_and_its_copies_are_one(
-    kernel: Subject, format: str, heads_q: int, heads_k: int
+    kernel: LoadedKernel, format: str, heads_q: int, heads_k: int
 ) -> None:
-    problem = question(format, heads_q=heads_q, heads_k=heads_k)
+    problem = make_problem(format, heads_q=heads_q, heads_k=heads_k)
     copies = transform.repeat_kv(problem)
 
     def gather(result: Result) -> Result:
@@ -197,7 +201,7 @@ def test_a_shared_key_head_and_its_copies_are_one(
 @pytest.mark.parametrize("mask", [Mask(), CAUSAL], ids=["plain", "causal"])
 @every_format
 def test_packed_sequences_have_the_answers_that_they_have_alone(
-    kernel: Subject, format: str, mask: Mask
+    kernel: LoadedKernel, format: str, mask: Mask
 ) -> None:
     alone = sequences(format, mask)
     packed = transform.pack(alone)
@@ -209,8 +213,8 @@ def test_packed_sequences_have_the_answers_that_they_have_alone(
 
 @pytest.mark.parametrize("split", [1, 64, 100])
 @every_format
-def test_two_sets_of_keys_merge_by_their_lse(kernel: Subject, format: str, split: int) -> None:
-    problem = question(format, seqlen_k=130).replace(dout=None)
+def test_two_sets_of_keys_merge_by_their_lse(kernel: LoadedKernel, format: str, split: int) -> None:
+    problem = make_problem(format, seqlen_k=130).replace(dout=None)
     halves = [transform.take(problem, "keys", keys) for keys in (range(split), range(split, 130))]
     parts = [answer(kernel, half) for half in halves]
     if any(part.lse is None for part in parts):
@@ -221,8 +225,8 @@ def test_two_sets_of_keys_merge_by_their_lse(kernel: Subject, format: str, split
 
 @every_question
 @every_format
-def test_gradients_scale_with_dout(kernel: Subject, format: str, asked: Asked) -> None:
-    problem = question(format, **asked)
+def test_gradients_scale_with_dout(kernel: LoadedKernel, format: str, asked: Options) -> None:
+    problem = make_problem(format, **asked)
     louder = transform.with_dout(problem, lambda dout: 4 * dout)
     factors = {"dq": 4.0, "dk": 4.0, "dv": 4.0}
     got = only(kernel(louder), *factors)
@@ -236,9 +240,9 @@ def test_gradients_scale_with_dout(kernel: Subject, format: str, asked: Asked) -
 @every_question
 @every_format
 def test_gradients_of_a_sum_are_the_sum_of_gradients(
-    kernel: Subject, format: str, asked: Asked
+    kernel: LoadedKernel, format: str, asked: Options
 ) -> None:
-    first = question(format, **asked)
+    first = make_problem(format, **asked)
     second, both = (
         transform.with_dout(first, change)
         for change in (np.flip, lambda dout: dout + np.flip(dout))

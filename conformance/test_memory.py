@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.laws import transform
 from conformance.laws.assertions import (
     CAUSAL,
     FORMATS,
-    QUESTIONS,
-    Asked,
+    PROBLEMS,
+    Options,
     allowed,
     answer,
     assert_near,
     assert_same_bits,
+    make_problem,
     only,
     plus,
-    question,
     sequences,
     times,
 )
@@ -28,21 +28,21 @@ from reference.mask import Mask
 from reference.problem import Problem, Result, Unsupported
 
 every_format = pytest.mark.parametrize("format", FORMATS)
-every_question = pytest.mark.parametrize("asked", QUESTIONS.values(), ids=QUESTIONS)
+every_question = pytest.mark.parametrize("asked", PROBLEMS.values(), ids=PROBLEMS)
 
 
 @every_question
 @every_format
 def test_the_same_question_twice_has_the_same_answer(
-    kernel: Subject, format: str, asked: Asked
+    kernel: LoadedKernel, format: str, asked: Options
 ) -> None:
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     assert_same_bits(answer(kernel, problem), answer(kernel, problem))
 
 
 @every_format
-def test_inputs_are_as_they_were_after_the_call(kernel: Subject, format: str) -> None:
-    problem, untouched = question(format), question(format)
+def test_inputs_are_as_they_were_after_the_call(kernel: LoadedKernel, format: str) -> None:
+    problem, untouched = make_problem(format), make_problem(format)
     answer(kernel, problem)
     for name in ("q", "k", "v", "dout"):
         assert np.array_equal(getattr(problem, name), getattr(untouched, name)), name
@@ -81,14 +81,14 @@ SIBLINGS = {
 @pytest.mark.parametrize(("change", "here", "there", "factor"), SIBLINGS.values(), ids=SIBLINGS)
 @every_format
 def test_nothing_is_remembered_from_one_call_to_the_next(
-    kernel: Subject,
+    kernel: LoadedKernel,
     format: str,
     change: Callable[[Problem], Problem],
     here: Sequence[int],
     there: Sequence[int],
     factor: float,
 ) -> None:
-    problem = question(format, mask=CAUSAL)
+    problem = make_problem(format, mask=CAUSAL)
     sibling = change(problem)
     first, between, last = (answer(kernel, one) for one in (problem, sibling, problem))
     assert_same_bits(last, first)
@@ -105,9 +105,9 @@ def test_nothing_is_remembered_from_one_call_to_the_next(
 @pytest.mark.parametrize("layout", ["bnsd", "gapped", "every-other", "qkv"])
 @every_format
 def test_strides_and_nan_in_the_gaps_change_nothing(
-    kernel: Subject, format: str, layout: str
+    kernel: LoadedKernel, format: str, layout: str
 ) -> None:
-    problem = question(format)
+    problem = make_problem(format)
     strided = transform.laid_out(problem, layout)
     within = allowed(kernel, problem)
     assert_near(answer(kernel, strided), answer(kernel, problem), plus(within, within))
@@ -116,7 +116,7 @@ def test_strides_and_nan_in_the_gaps_change_nothing(
 @pytest.mark.parametrize("sequence", [0, 3, 6])
 @every_format
 def test_nan_in_packed_neighbours_changes_no_bit(
-    kernel: Subject, format: str, sequence: int
+    kernel: LoadedKernel, format: str, sequence: int
 ) -> None:
     packed = transform.pack(sequences(format, CAUSAL))
     clean, poisoned = (
@@ -135,9 +135,9 @@ UNSEEN = {
 @pytest.mark.parametrize("mask", UNSEEN.values(), ids=UNSEEN)
 @every_format
 def test_nan_in_keys_that_no_query_sees_changes_no_bit(
-    kernel: Subject, format: str, mask: Mask
+    kernel: LoadedKernel, format: str, mask: Mask
 ) -> None:
-    problem = question(format, seqlen_k=130, mask=mask)
+    problem = make_problem(format, seqlen_k=130, mask=mask)
     if not kernel.contract(problem).ignores_masked_nan:
         raise Unsupported("its contract does not promise to ignore NaN in hidden keys")
     clean, poisoned = (answer(kernel, one) for one in (problem, transform.poison_unseen(problem)))

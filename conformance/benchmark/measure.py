@@ -13,11 +13,11 @@ from conformance.benchmark.flops import bytes_moved, flops
 from conformance.benchmark.machine import libraries, processor
 from conformance.benchmark.peak_memory import peak_memory
 from conformance.benchmark.workloads import FORMAT, Workload
-from conformance.kernel import Subject, checked, unchanged
+from conformance.kernel import LoadedKernel, checked, unchanged
 from conformance.kernel.launch import Called, Launch, launch_of, run
 from conformance.laws.transform import take, take_result
 from conformance.run.record import Record
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from conformance.verdict.explain import explain
 from conformance.verdict.verdict import Verdict, judge
 from reference.formats import FORMATS
@@ -33,43 +33,43 @@ class Ready:
 
     Attributes
     ----------
-    kernel : Subject
+    kernel : LoadedKernel
     problem : Problem
     launch : Launch
     heads : list of int
         Key heads that are judged.
-    question : Question
+    question : Expected
         Of these heads.
     """
 
-    kernel: Subject
+    kernel: LoadedKernel
     problem: Problem
     launch: Launch
     heads: list[int]
-    question: Question
+    expected: Expected
 
     def verdict(self) -> Verdict:
         """On what the last launch gave; whatever the kernel raises comes through."""
         whole = checked(self.launch.result())
         got = take_result(whole, "heads", self.heads, group=self.problem.group)
-        part, contract = self.question.problem, self.kernel.contract(self.problem)
-        allowed = self.question.allowed(contract)
-        return judge(got, self.question.answer, allowed, problem=part, contract=contract)
+        part, contract = self.expected.problem, self.kernel.contract(self.problem)
+        allowed = self.expected.allowed(contract)
+        return judge(got, self.expected.answer, allowed, problem=part, contract=contract)
 
     def told(self, verdict: Verdict) -> str:
         """The verdict in words."""
-        return explain(verdict, self.question.problem)
+        return explain(verdict, self.expected.problem)
 
 
-def prepared(kernel: Subject, workload: Workload, *, seed: int) -> Ready:
+def prepared(kernel: LoadedKernel, workload: Workload, *, seed: int) -> Ready:
     """The workload, launched once; whatever the kernel raises comes through."""
     problem = workload.case.problem(FORMATS[FORMAT], seed=seed)
     with unchanged(problem):
         launch = launch_of(kernel, problem)
         run(launch)
     heads = judged_heads(problem)
-    part = Question(problem=take(problem, "heads", heads))
-    return Ready(kernel=kernel, problem=problem, launch=launch, heads=heads, question=part)
+    part = Expected(problem=take(problem, "heads", heads))
+    return Ready(kernel=kernel, problem=problem, launch=launch, heads=heads, expected=part)
 
 
 def judged_heads(problem: Problem) -> list[int]:
@@ -109,7 +109,7 @@ def facts(ready: Ready, verdict: Verdict, workload: Workload, stats: Any, *, see
         "peak_memory_bytes": memory,
         "peak_memory_note": note,
         "tokens_per_second": _tokens_per_second(workload, stats.median),
-        "budget": max(float(score.budget) for score in verdict.scores),
+        "ratio": max(float(score.ratio) for score in verdict.tensors),
         "judged": f"{len(ready.heads)} of {problem.heads_k} key heads",
         "device": kernel.device,
         "processor": processor(kernel.device),

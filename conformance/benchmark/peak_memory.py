@@ -15,7 +15,7 @@ from typing import Any
 
 from conformance.benchmark.roofline import is_reached
 from conformance.benchmark.workloads import FORMAT, Workload
-from conformance.kernel import Subject, load
+from conformance.kernel import LoadedKernel, load
 from conformance.kernel.launch import Launch, launch_of, run
 from conformance.torch_bridge import import_torch
 from reference.formats import FORMATS
@@ -28,7 +28,7 @@ SMALL = 128
 
 
 def peak_memory(
-    kernel: Subject, workload: Workload, problem: Problem, launch: Launch, *, seed: int
+    kernel: LoadedKernel, workload: Workload, problem: Problem, launch: Launch, *, seed: int
 ) -> tuple[int | None, str]:
     """Bytes, or None and why nothing tells them.
 
@@ -47,7 +47,7 @@ def peak_memory(
     return _on_device(kernel, problem)
 
 
-def _on_device(kernel: Subject, problem: Problem) -> tuple[int | None, str]:
+def _on_device(kernel: LoadedKernel, problem: Problem) -> tuple[int | None, str]:
     """By torch's count, of a launch that holds no older results."""
     device = kernel.device.partition(":")[0]
     counter: Any = getattr(import_torch(device), device)
@@ -60,7 +60,7 @@ def _on_device(kernel: Subject, problem: Problem) -> tuple[int | None, str]:
     return int(counter.max_memory_allocated()) - int(before), ""
 
 
-def _of_child(kernel: Subject, workload: Workload, seed: int) -> tuple[int | None, str]:
+def _of_child(kernel: LoadedKernel, workload: Workload, seed: int) -> tuple[int | None, str]:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "bytes")  # standard output is the kernel's
         done = subprocess.run(
@@ -84,7 +84,7 @@ def _of_child(kernel: Subject, workload: Workload, seed: int) -> tuple[int | Non
         return int(answer.read_text()), ""
 
 
-def measured(kernel: Subject, workload: Workload, *, seed: int) -> int:
+def measured(kernel: LoadedKernel, workload: Workload, *, seed: int) -> int:
     """Bytes by which the high-water mark of this process rises in one launch."""
     lens = None if workload.lens is None else (SMALL,)
     tokens = min(workload.seqlen_q, SMALL)
@@ -99,7 +99,7 @@ def measured(kernel: Subject, workload: Workload, *, seed: int) -> int:
     return _high_water() - before
 
 
-def _prepared(kernel: Subject, workload: Workload, seed: int) -> Launch:
+def _prepared(kernel: LoadedKernel, workload: Workload, seed: int) -> Launch:
     return launch_of(kernel, workload.case.problem(FORMATS[FORMAT], seed=seed))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.benchmark.workloads import WORKLOADS, Workload
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def sized(workload: Workload, device: str, *, shrink: int = 1) -> Workload:
     Parameters
     ----------
     device : str
-        As Subject.device; what is not in LIMITS is an accelerator, and asked the whole.
+        As LoadedKernel.device; what is not in LIMITS is an accelerator, and asked the whole.
     shrink : int
         Makes the limits smaller.
     """
@@ -76,7 +76,7 @@ def _fewer(workload: Workload, limit: Limit, shrink: int) -> Workload:
     )
 
 
-def trials(kernels: Sequence[Subject], *, forward: bool, shrink: int) -> list[Any]:
+def trials(kernels: Sequence[LoadedKernel], *, forward: bool, shrink: int) -> list[Any]:
     """Pytest's parameters: each variant for every kernel; without gradients if `forward`."""
     return [
         pytest.param(

@@ -18,7 +18,7 @@ BASELINE = "eager"
 CHIP = "910B2"
 MIB = 2**20
 WIDTH = 124  # columns that the table needs
-COLUMNS = ("step ms", "of", "tokens/s", "MiB", "speed-up", "GFLOP/s", "of matmul", "budget")
+COLUMNS = ("step ms", "of", "tokens/s", "MiB", "speed-up", "GFLOP/s", "of matmul", "ratio")
 
 
 def table(records: Sequence[Record], *, width: int) -> str:
@@ -56,7 +56,7 @@ def _cells(record: Record, beside: Sequence[Record]) -> list[str]:
         _speed_up(facts, beside),
         f"{facts['gflops']:.3g}",
         "-" if fraction is None else f"{fraction:.0%}",
-        f"{facts['budget']:.2g}",
+        f"{facts['ratio']:.2g}",
     ]
 
 
@@ -74,7 +74,7 @@ def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
 def _notes(records: Sequence[Record]) -> list[str]:
     lines = [
         "step ms: median, of that part of the workload; tokens/s: of all; MiB: above the inputs",
-        "of matmul: GFLOP/s over those of q k^T of the same size; budget: worst error / allowed",
+        "of matmul: GFLOP/s over those of q k^T of the same size; ratio: worst error / allowed",
     ]
     lines += dict.fromkeys(
         f"{record['kernel']}: no memory: {note}"

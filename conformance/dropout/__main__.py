@@ -168,8 +168,8 @@ def _calls(options: argparse.Namespace, differences: list[str]) -> Iterator[Mask
     """The masks to judge, beside those of the declared generator if there is one."""
     most = int(options.bits)
     if options.kernel:
-        subject = load(options.kernel)
-        calls = masks_of_kernel(subject, p=options.p, calls=most, seed=options.seed)
+        kernel = load(options.kernel)
+        calls = masks_of_kernel(kernel, p=options.p, calls=most, seed=options.seed)
     else:
         generator, shape = _generator(options.generator), _shape(options)
         calls = generator.calls(most, p=options.p, shape=shape, seed=options.seed)

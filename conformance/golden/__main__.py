@@ -15,7 +15,7 @@ from conformance.golden.scoring import check_record, write_record
 from conformance.golden.sets import LARGE, Set
 from conformance.golden.work import cores
 from conformance.golden.write import write
-from conformance.kernel import Subject, UsageError, load
+from conformance.kernel import LoadedKernel, UsageError, load
 
 USAGE = 2  # exit code
 
@@ -87,27 +87,27 @@ def _run(options: argparse.Namespace) -> int:
         lines = diff(Path(options.diff), golden.folder)
         _say(lines, f"{golden.folder} holds the same as {options.diff}")
         return 1 if lines else 0
-    subjects = [load(spec) for spec in options.kernel]
-    return (_write if options.write else _check)(golden, subjects, jobs)
+    kernels = [load(spec) for spec in options.kernel]
+    return (_write if options.write else _check)(golden, kernels, jobs)
 
 
-def _check(golden: Set, subjects: Sequence[Subject], jobs: int) -> int:
+def _check(golden: Set, kernels: Sequence[LoadedKernel], jobs: int) -> int:
     lines = check(golden, jobs=jobs)
-    for subject in subjects:
-        lines += check_record(golden, subject)
+    for kernel in kernels:
+        lines += check_record(golden, kernel)
     _say(lines, f"{golden.folder}: all vectors are what the oracle answers")
     return 1 if lines else 0
 
 
-def _write(golden: Set, subjects: Sequence[Subject], jobs: int) -> int:
+def _write(golden: Set, kernels: Sequence[LoadedKernel], jobs: int) -> int:
     moved = write(golden, jobs=jobs)
     lines = [f"{key}: {'; '.join(changed)}" for key, changed in moved.items()]
     _say(lines, f"{golden.folder}: no vector changed")
-    for subject in subjects:
-        record, scores = write_record(golden, subject)
-        lines = [f"{subject.name} on {line}" for line in scores]
+    for kernel in kernels:
+        record, scores = write_record(golden, kernel)
+        lines = [f"{kernel.name} on {line}" for line in scores]
         counts = f"{len(record.scores)} vectors recorded, {len(record.declined)} declined"
-        _say(lines, f"{subject.name}: {counts}")
+        _say(lines, f"{kernel.name}: {counts}")
     return 0
 
 

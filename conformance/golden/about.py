@@ -42,7 +42,7 @@ class About:
         return key(self.id, self.format, self.seed)
 
     @property
-    def question(self) -> tuple[object, ...]:
+    def inputs(self) -> tuple[object, ...]:
         """What decides the tensors."""
         return self.id, self.format, self.seed, json.dumps(self.case, sort_keys=True)
 

@@ -73,7 +73,7 @@ def changes(task: Task) -> tuple[list[str], Vector]:
 def moved(old: Vector, new: Vector, *, threads: int | None = None) -> list[str]:
     """What is not the same in the tensors of two vectors of one name, in phrases."""
     found = [f"{name} changed" for name in _moved_inputs(old.problem, new.problem)]
-    if old.about.question != new.about.question:
+    if old.about.inputs != new.about.inputs:
         found.append("the case changed")
     if found:
         return found

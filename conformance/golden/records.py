@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from conformance.golden.manifest import FORMAT_VERSION, RECORDS, lines, read_json, write_file
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.verdict.verdict import Verdict
 
 SCHEMA = Path(__file__).with_name("record_schema.json")
 Figure = float | None
 """None for a statistic that was not computed."""
-FIGURES = ("budget", "z_max", "z_rms", "slope_z")
+FIGURES = ("ratio", "z_max", "z_rms", "slope_z")
 DIGITS = 4
 TIMES = 2.0
-"""A kernel may use this many times the budget that it used when it was recorded: a ratchet beside
+"""A kernel may use this many times the ratio that it used when it was recorded: a ratchet beside
 the bound, with room for another order of sums."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class RecordedRatios:
     """What a kernel scored on one vector.
 
     Attributes
     ----------
     vector : str
         sha256 of the tensors that it was measured on.
-    tensors : name -> {"budget", "z_max", "z_rms", "slope_z"}
+    tensors : name -> {"ratio", "z_max", "z_rms", "slope_z"}
     """
 
     vector: str
@@ -55,18 +55,18 @@ class Record:
     spec: str
     toolchain: str
     digest: str
-    scores: Mapping[str, Score] = field(default_factory=dict)
+    scores: Mapping[str, RecordedRatios] = field(default_factory=dict)
     declined: Mapping[str, str] = field(default_factory=dict)
 
 
-def path_of(folder: Path, subject: Subject) -> Path:
+def path_of(folder: Path, kernel: LoadedKernel) -> Path:
     """The file of a kernel's record in a set's folder."""
-    names = (subject.name, subject.toolchain)
+    names = (kernel.name, kernel.toolchain)
     plain = (re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-") for name in names)
     return folder / RECORDS / f"{'--'.join(plain)}.json"
 
 
-def read(folder: Path, subject: Subject) -> Record | None:
+def read(folder: Path, kernel: LoadedKernel) -> Record | None:
     """A kernel's record; None if there is none.
 
     Raises
@@ -74,7 +74,7 @@ def read(folder: Path, subject: Subject) -> Record | None:
     Refused
         If its file is malformed, or of another version.
     """
-    path = path_of(folder, subject)
+    path = path_of(folder, kernel)
     return load(path) if path.exists() else None
 
 
@@ -89,7 +89,7 @@ def load(path: Path) -> Record:
     document = read_json(path, SCHEMA)
     del document["format_version"]
     scores = {
-        key: Score(vector=score["vector"], tensors=_each(_number, score["tensors"]))
+        key: RecordedRatios(vector=score["vector"], tensors=_each(_number, score["tensors"]))
         for key, score in document.pop("scores").items()
     }
     return Record(scores=scores, **document)
@@ -112,7 +112,7 @@ def _plain(figure: Figure) -> float | str | None:
     return figure if figure is None or math.isfinite(figure) else str(figure)
 
 
-def save(folder: Path, subject: Subject, record: Record) -> Path:
+def save(folder: Path, kernel: LoadedKernel, record: Record) -> Path:
     """Write a kernel's record, at once; its path."""
     document = {
         "format_version": FORMAT_VERSION,
@@ -126,7 +126,7 @@ def save(folder: Path, subject: Subject, record: Record) -> Path:
         },
         "declined": dict(sorted(record.declined.items())),
     }
-    path = path_of(folder, subject)
+    path = path_of(folder, kernel)
     write_file(path, (lines(document, depth=4) + "\n").encode())
     return path
 
@@ -135,7 +135,7 @@ def figures(verdict: Verdict) -> dict[str, dict[str, Figure]]:
     """The figures of each tensor of a verdict that passed, to four digits."""
     return {
         score.name: {name: _short(getattr(score, name)) for name in FIGURES}
-        for score in verdict.scores
+        for score in verdict.tensors
     }
 
 
@@ -144,14 +144,14 @@ def _short(figure: Figure) -> Figure:
 
 
 def beyond(verdict: Verdict, recorded: Mapping[str, Mapping[str, Figure]]) -> list[str]:
-    """One line for each tensor that uses more than twice its recorded budget."""
+    """One line for each tensor that uses more than twice its recorded ratio."""
     return [
-        f"{score.name}: uses {score.budget:.3g} of its bound, and {old:.3g} when it was recorded: "
+        f"{score.name}: uses {score.ratio:.3g} of its bound, and {old:.3g} when it was recorded: "
         f"at most {TIMES:g} times that"
-        for score in verdict.scores
+        for score in verdict.tensors
         if score.name in recorded
-        and (old := recorded[score.name]["budget"]) is not None
-        and not score.budget <= TIMES * old
+        and (old := recorded[score.name]["ratio"]) is not None
+        and not score.ratio <= TIMES * old
     ]
 
 
@@ -168,7 +168,7 @@ def moved(old: Record | None, new: Record) -> list[str]:
     ]
 
 
-def _told(before: Score | None, after: Score | None) -> str:
+def _told(before: RecordedRatios | None, after: RecordedRatios | None) -> str:
     if before is None or after is None:
         return "not recorded -> recorded" if before is None else "recorded -> declined"
     names = [*before.tensors, *(after.tensors.keys() - before.tensors.keys())]

@@ -6,20 +6,20 @@ from functools import partial
 
 from conformance.golden import manifest, records, stored
 from conformance.golden.manifest import Entry
-from conformance.golden.records import Record, Score
+from conformance.golden.records import Record, RecordedRatios
 from conformance.golden.refused import Refused
 from conformance.golden.sets import Set
 from conformance.golden.work import run
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.verdict.ask import ask
-from conformance.verdict.expected import Question, SavedProblem
+from conformance.verdict.expected import Expected, SavedProblem
 from conformance.verdict.verdict import Verdict
 from reference.problem import Unsupported
 
 SHOWN = 3
 
 
-def write_record(golden: Set, subject: Subject) -> tuple[Record, list[str]]:
+def write_record(golden: Set, kernel: LoadedKernel) -> tuple[Record, list[str]]:
     """Ask a kernel every vector and write its record; old -> new where it moved.
 
     Raises
@@ -28,54 +28,56 @@ def write_record(golden: Set, subject: Subject) -> tuple[Record, list[str]]:
         If the kernel fails on a vector, declines all, or does not say which code it is. The old
         record stays.
     """
-    if subject.digest is None:
+    if kernel.digest is None:
         raise Refused(
-            f"{subject.spec} does not say which code it is, so that its record would never be out "
+            f"{kernel.spec} does not say which code it is, so that its record would never be out "
             "of date: give it an attribute `digest`"
         )
     entries = list(manifest.read(golden.folder).entries.values())
-    old = records.read(golden.folder, subject)
+    old = records.read(golden.folder, kernel)
     scores, declined, failed = {}, {}, []
-    results = run(partial(_ask, golden, subject), entries, jobs=1, title=subject.name)
+    results = run(partial(_ask, golden, kernel), entries, jobs=1, title=kernel.name)
     for entry, answer in zip(entries, results, strict=True):
         if isinstance(answer, Unsupported):
             declined[entry.key] = str(answer)
         elif isinstance(answer, Verdict) and answer.passes():
-            scores[entry.key] = Score(vector=entry.content, tensors=records.figures(answer))
+            scores[entry.key] = RecordedRatios(
+                vector=entry.content, tensors=records.figures(answer)
+            )
         else:
             failed.append(f"{entry.key} ({_why(answer)})")
     if failed or not scores:
         why = f"fails on {_some(failed)}" if failed else "declines every vector"
-        raise Refused(f"{subject.spec} {why}: no record was written")
+        raise Refused(f"{kernel.spec} {why}: no record was written")
     new = Record(
-        kernel=subject.name,
-        spec=subject.spec,
-        toolchain=subject.toolchain,
-        digest=subject.digest,
+        kernel=kernel.name,
+        spec=kernel.spec,
+        toolchain=kernel.toolchain,
+        digest=kernel.digest,
         scores=scores,
         declined=declined,
     )
-    records.save(golden.folder, subject, new)
+    records.save(golden.folder, kernel, new)
     return new, records.moved(old, new)
 
 
-def _ask(golden: Set, subject: Subject, entry: Entry) -> Verdict | Exception:
+def _ask(golden: Set, kernel: LoadedKernel, entry: Entry) -> Verdict | Exception:
     """A verdict on the whole question; on its forward, if gradients are declined."""
     found = stored.load(golden.folder, entry)
     asked = SavedProblem(entry.key, found.problem, answer=found.answer)
     try:
         try:
-            return ask(subject, _question(asked))
+            return ask(kernel, _question(asked))
         except Unsupported:
             if not asked.backward:
                 raise
-            return ask(subject, _question(asked.without_gradients()))
+            return ask(kernel, _question(asked.without_gradients()))
     except Exception as error:
         return error
 
 
-def _question(asked: SavedProblem) -> Question:
-    return Question(problem=asked.saved, known=asked.answer)
+def _question(asked: SavedProblem) -> Expected:
+    return Expected(problem=asked.saved, known=asked.answer)
 
 
 def _why(answer: Verdict | Exception) -> str:
@@ -84,21 +86,21 @@ def _why(answer: Verdict | Exception) -> str:
     return " ".join(f"{type(answer).__name__}: {answer}".split())[:200]
 
 
-def check_record(golden: Set, subject: Subject) -> list[str]:
+def check_record(golden: Set, kernel: LoadedKernel) -> list[str]:
     """One line for each thing that makes a kernel's record out of date.
 
     Raises
     ------
     Refused
     """
-    path = records.path_of(golden.folder, subject)
-    heal = f": {golden.command('--kernel', subject.spec, '--write')}"
-    record = records.read(golden.folder, subject)
+    path = records.path_of(golden.folder, kernel)
+    heal = f": {golden.command('--kernel', kernel.spec, '--write')}"
+    record = records.read(golden.folder, kernel)
     if record is None:
-        return [f"{path}: {subject.name} has no record{heal}"]
-    if record.digest != subject.digest:
-        codes = f"{record.digest:.12} -> {subject.digest or 'none':.12}"
-        return [f"{path}: the code of {subject.name} changed since it was recorded, {codes}{heal}"]
+        return [f"{path}: {kernel.name} has no record{heal}"]
+    if record.digest != kernel.digest:
+        codes = f"{record.digest:.12} -> {kernel.digest or 'none':.12}"
+        return [f"{path}: the code of {kernel.name} changed since it was recorded, {codes}{heal}"]
     entries = manifest.read(golden.folder).entries
     stale = sorted(entries.keys() ^ (record.scores.keys() | record.declined.keys()))
     stale += [
@@ -109,7 +111,7 @@ def check_record(golden: Set, subject: Subject) -> list[str]:
     if not stale:
         return []
     which = _some(stale)
-    return [f"{path}: vectors changed since {subject.name} was recorded, {which}{heal}"]
+    return [f"{path}: vectors changed since {kernel.name} was recorded, {which}{heal}"]
 
 
 def _some(names: list[str]) -> str:

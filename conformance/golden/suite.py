@@ -9,7 +9,7 @@ from conformance.golden import manifest, records, stored
 from conformance.golden.about import key
 from conformance.golden.records import Figure, Record
 from conformance.golden.sets import FOLDER
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.verdict.expected import SavedProblem
 
 
@@ -31,7 +31,7 @@ def vectors() -> tuple[SavedProblem, ...]:
     )
 
 
-def recorded(subject: Subject, id: str, format: str) -> Mapping[str, Mapping[str, Figure]]:
+def recorded(kernel: LoadedKernel, id: str, format: str) -> Mapping[str, Mapping[str, Figure]]:
     """What the kernel's record says of a vector, by tensor; nothing if there is none.
 
     Raises
@@ -39,11 +39,11 @@ def recorded(subject: Subject, id: str, format: str) -> Mapping[str, Mapping[str
     Refused
         If the record cannot be read.
     """
-    record = _record(subject)
+    record = _record(kernel)
     score = None if record is None else record.scores.get(key(id, format))
     return {} if score is None else score.tensors
 
 
 @lru_cache(maxsize=16)
-def _record(subject: Subject) -> Record | None:
-    return records.read(FOLDER, subject)
+def _record(kernel: LoadedKernel) -> Record | None:
+    return records.read(FOLDER, kernel)

@@ -14,7 +14,7 @@ from conformance.golden.refused import Refused
 from conformance.golden.sets import Set
 from conformance.golden.vector import Vector
 from conformance.kernel import UsageError
-from conformance.verdict.expected import Question, SavedProblem
+from conformance.verdict.expected import Expected, SavedProblem
 from conformance.verdict.explain import explain
 from conformance.verdict.verdict import IN_COMPUTE_FORMAT, STATISTICS, Verdict, judge
 from reference.contract import Contract
@@ -43,25 +43,25 @@ def main(golden: Set, options: argparse.Namespace) -> int:
     layout = options.layout or layouts.default(vector.problem)
     if not layouts.fits(vector.problem, layout):
         raise UsageError(f"--layout {layout}: {entry.key} is packed, which only TND can hold")
-    question = asked(vector, forward=options.forward)
-    got = read(question, Path(options.out_dir), layout=layout, kind=options.format)
-    verdict = judged(vector, question, got)
+    expected = asked(vector, forward=options.forward)
+    got = read(expected, Path(options.out_dir), layout=layout, kind=options.format)
+    verdict = judged(vector, expected, got)
     if not verdict.passes():
-        print(f"{entry.key} fails\n{explain(verdict, question.problem)}")
+        print(f"{entry.key} fails\n{explain(verdict, expected.problem)}")
         return 1
-    used = ", ".join(f"{score.name} {score.budget:.2g}" for score in verdict.scores)
+    used = ", ".join(f"{score.name} {score.ratio:.2g}" for score in verdict.tensors)
     print(f"{entry.key} passes (worst error / allowed): {used}")
     return 0
 
 
-def asked(vector: Vector, *, forward: bool) -> Question:
+def asked(vector: Vector, *, forward: bool) -> Expected:
     """The question of a vector; with `forward`, without gradients."""
     case = SavedProblem(vector.about.key, vector.problem, answer=vector.answer)
     case = case.without_gradients() if forward else case
-    return Question(problem=case.saved, known=case.answer)
+    return Expected(problem=case.saved, known=case.answer)
 
 
-def read(question: Question, folder: Path, *, layout: str, kind: str) -> Result:
+def read(expected: Expected, folder: Path, *, layout: str, kind: str) -> Result:
     """What a program wrote into a folder; None for tensors without a file.
 
     Raises
@@ -70,8 +70,8 @@ def read(question: Question, folder: Path, *, layout: str, kind: str) -> Result:
         If there is no out, or a file has the wrong size or type.
     """
     found = {}
-    terms = Contract().resolve(question.problem.format)
-    for name, want in question.answer.tensors():
+    terms = Contract().resolve(expected.problem.format)
+    for name, want in expected.answer.tensors():
         path = raw_files.file_of(folder, name, kind)
         format = terms.compute if name in IN_COMPUTE_FORMAT else terms.out
         flat = raw_files.read(path, format, layouts.shape_in(name, want.shape, layout))
@@ -82,13 +82,13 @@ def read(question: Question, folder: Path, *, layout: str, kind: str) -> Result:
     return Result(**found)
 
 
-def judged(vector: Vector, question: Question, got: Result) -> Verdict:
+def judged(vector: Vector, expected: Expected, got: Result) -> Verdict:
     """The verdict under the default Contract, by the bounds that the vector holds."""
-    allowed = question.allowed(Contract())
+    allowed = expected.allowed(Contract())
     stored_bounds = {
         name: getattr(vector.bound, name).astype(np.float64)
-        for name, _ in question.answer.tensors()
+        for name, _ in expected.answer.tensors()
         if name not in STATISTICS
     }
     allowed = replace(allowed, worst=Result(**stored_bounds))
-    return judge(got, question.answer, allowed, problem=question.problem)
+    return judge(got, expected.answer, allowed, problem=expected.problem)

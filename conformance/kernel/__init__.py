@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from conformance.kernel.subject import (
+from conformance.kernel.loaded import (
     PROBLEM_TENSORS,
     BadAnswer,
-    Call,
     InputChanged,
     Kernel,
-    Subject,
+    KernelCall,
+    LoadedKernel,
     UsageError,
     checked,
-    load,
     oracle,
     unchanged,
 )
+from conformance.kernel.loading import load
 
 __all__ = [
     "PROBLEM_TENSORS",
     "BadAnswer",
-    "Call",
     "InputChanged",
     "Kernel",
-    "Subject",
+    "KernelCall",
+    "LoadedKernel",
     "UsageError",
     "checked",
     "load",

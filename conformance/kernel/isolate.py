@@ -125,13 +125,13 @@ class Isolated:
 
 def serve(spec: str, line: Connection, *, seconds: float, gib: float) -> None:
     """Answer calls until the other end closes; runs in the server process."""
-    subject = load(spec)
+    kernel = load(spec)
     while True:
         try:
             method, arguments = pickle.loads(line.recv_bytes())
         except EOFError:
             return
-        function = subject if method == "forward" else subject.backward
+        function = kernel if method == "forward" else kernel.backward
         assert function is not None
         line.send_bytes(_in_child(function, arguments, seconds, gib))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from reference.problem import Problem, Result
 
 
@@ -34,7 +34,7 @@ class Launch(Protocol):
 class Called:
     """A kernel without `prepare`: each launch is a whole call, conversions included."""
 
-    kernel: Subject
+    kernel: LoadedKernel
     problem: Problem
     last: Any = None
 
@@ -51,7 +51,7 @@ class Called:
         return given
 
 
-def launch_of(kernel: Subject, problem: Problem) -> Launch:
+def launch_of(kernel: LoadedKernel, problem: Problem) -> Launch:
     """What the kernel prepared, or whole calls."""
     launch: Launch = Called(kernel, problem) if kernel.prepare is None else kernel.prepare(problem)
     return launch

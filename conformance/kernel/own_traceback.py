@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-CALLER = Path(__file__).with_name("subject.py")  # what loads and calls kernels
+CALLERS = {Path(__file__).with_name(name) for name in ("loaded.py", "loading.py")}
 
 
 def own_traceback(error: BaseException) -> str:
@@ -36,7 +36,7 @@ def _frames(error: BaseException) -> list[TracebackType]:
 
 
 def _is_caller(trace: TracebackType) -> bool:
-    return Path(_file(trace)) == CALLER
+    return Path(_file(trace)) in CALLERS
 
 
 def _file(trace: TracebackType) -> str:

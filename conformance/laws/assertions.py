@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.inputs import Stream
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from reference import formats
 from reference.bounds import error_bound
 from reference.formats import Array
@@ -23,9 +23,9 @@ from reference.problem import Problem, Result, Unsupported
 FORMATS = ("fp16", "bf16", "fp32")
 CAUSAL = Mask(window=(None, 0))
 
-Asked = dict[str, Any]
+Options = dict[str, Any]
 
-QUESTIONS: dict[str, Asked] = {
+PROBLEMS: dict[str, Options] = {
     "plain": {"batch": 3},
     "causal-gqa": {"heads_q": 6, "heads_k": 2, "mask": CAUSAL},
     "cross-length": {"seqlen_q": 33, "seqlen_k": 130, "head_dim": 64},
@@ -44,7 +44,7 @@ def grid(name: str, shape: tuple[int, ...]) -> Array:
     return np.asarray(np.rint(Stream("laws").normal(name, shape) * GRID) / GRID)
 
 
-def question(
+def make_problem(
     format: str,
     *,
     batch: int = 2,
@@ -64,7 +64,7 @@ def question(
         "v": (batch, seqlen_k, heads_k, head_dim),
         "dout": (batch, seqlen_q, heads_q, head_dim),
     }
-    tensors: Asked = {
+    tensors: Options = {
         name: grid(f"{name} {seed}", shape).astype(carrier) for name, shape in shapes.items()
     }
     return Problem(**tensors, format=formats.FORMATS[format], **asked)
@@ -73,12 +73,12 @@ def question(
 def sequences(format: str, mask: Mask) -> list[Problem]:
     """Problems of one sequence each, of every pair of LENGTHS."""
     return [
-        question(format, batch=1, seqlen_q=seqlen_q, seqlen_k=seqlen_k, mask=mask, seed=seed)
+        make_problem(format, batch=1, seqlen_q=seqlen_q, seqlen_k=seqlen_k, mask=mask, seed=seed)
         for seed, (seqlen_q, seqlen_k) in enumerate(LENGTHS)
     ]
 
 
-def answer(kernel: Subject, problem: Problem) -> Result:
+def answer(kernel: LoadedKernel, problem: Problem) -> Result:
     """What the kernel says, lse in natural logarithms; without gradients if it has none.
 
     Raises
@@ -99,7 +99,7 @@ def answer(kernel: Subject, problem: Problem) -> Result:
     return replace(result, lse=result.lse * math.log(base))
 
 
-def allowed(kernel: Subject, problem: Problem) -> Result:
+def allowed(kernel: LoadedKernel, problem: Problem) -> Result:
     """How far from the truth each element of the kernel's answer may be."""
     worst: Result = error_bound(problem, kernel.contract(problem)).worst
     return worst

@@ -20,8 +20,8 @@ from rich.text import Text
 from conformance.golden.records import TIMES
 from conformance.report.document import NAME, SCHEMA_VERSION
 
-WORSE = ("newly failing", "newly declined", "vanished", "budget grew")
-BETTER = ("fails no more", "declined no more", "budget shrank", "appeared")
+WORSE = ("newly failing", "newly declined", "vanished", "ratio grew")
+BETTER = ("fails no more", "declined no more", "ratio shrank", "appeared")
 KINDS = (*WORSE, *BETTER)
 SETTINGS = ("seed", "tier", "strict", "forward")
 USAGE = 2  # exit code
@@ -41,7 +41,7 @@ class Change:
     at : kernel, test, case, format, tensor
         As far as the change is about one: a kernel that vanished has only its name.
     was, became : str
-        What the two reports say: outcomes or budgets; empty where there is nothing.
+        What the two reports say: outcomes or ratios; empty where there is nothing.
     size : float
         Of two changes of a kind, the one with the larger size comes first.
     """
@@ -84,11 +84,11 @@ class Comparison:
 class _Test:
     outcome: str
     why: str
-    budgets: Mapping[str, float]
+    ratios: Mapping[str, float]
 
     @property
     def worst(self) -> float:
-        return max(self.budgets.values(), default=0.0)
+        return max(self.ratios.values(), default=0.0)
 
     def told(self) -> str:
         """The outcome, with the first line of why."""
@@ -144,18 +144,18 @@ def _tests(report: Report, which: str) -> dict[str, dict[Key, _Test]]:
         found: dict[str, dict[Key, _Test]] = {one["name"]: {} for one in report["kernels"]}
         for test in report["tests"]:
             key = (test["test"], test["case"], test.get("format", ""))
-            budgets = {one["name"]: _number(one["budget"]) for one in test["tensors"]}
+            ratios = {one["name"]: _number(one["ratio"]) for one in test["tensors"]}
             why = test["failed"] or test["declined"]
-            found[test["kernel"]][key] = _Test(test["outcome"], why, budgets)
+            found[test["kernel"]][key] = _Test(test["outcome"], why, ratios)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f"{type(error).__name__}: {error}"
         raise ValueError(f"the {which} one is no report, or a damaged one ({fault})") from None
     return found
 
 
-def _number(budget: float | str) -> float:
-    """A budget; NaN is as bad as infinity."""
-    number = float(budget)
+def _number(ratio: float | str) -> float:
+    """A ratio; NaN is as bad as infinity."""
+    number = float(ratio)
     return math.inf if math.isnan(number) else number
 
 
@@ -174,7 +174,7 @@ def _of_kernel(
             was, became = (one.told() if one else "" for one in (old, new))
             yield Change(kind=kind, at=at, was=was, became=became, size=new.worst if new else 0.0)
         if old and new and not kind:
-            yield from _tensors(at, old.budgets, new.budgets)
+            yield from _tensors(at, old.ratios, new.ratios)
 
 
 def _kind(old: _Test | None, new: _Test | None) -> str:
@@ -202,9 +202,9 @@ def _tensors(
         if old is None or new is None:
             kind, size = "vanished" if new is None else "appeared", 0.0
         elif new > TIMES * old:
-            kind, size = "budget grew", _ratio(new, old)
+            kind, size = "ratio grew", _ratio(new, old)
         elif TIMES * new < old:
-            kind, size = "budget shrank", _ratio(old, new)
+            kind, size = "ratio shrank", _ratio(old, new)
         else:
             continue
         yield Change(kind=kind, at=(*at, name), was=was, became=became, size=size)

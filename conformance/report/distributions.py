@@ -34,18 +34,18 @@ def worst_maps(records: Iterable[Record]) -> list[Record]:
     mapped = [record for record in records if record.get("map")]
     return [
         {name: record[name] for name in ("kernel", "test", "case", "format")}
-        | {"budget": budget(record), **record["map"]}
+        | {"ratio": ratio(record), **record["map"]}
         for record in sorted(mapped, key=_size, reverse=True)[:WORST]
     ]
 
 
-def budget(record: Record) -> float | str:
+def ratio(record: Record) -> float | str:
     """The largest error / allowed among the tensors of a test, as the document says numbers."""
-    return max((tensor["budget"] for tensor in record["tensors"]), key=float, default=0.0)
+    return max((tensor["ratio"] for tensor in record["tensors"]), key=float, default=0.0)
 
 
 def _size(record: Record) -> float:
-    return float(budget(record))
+    return float(ratio(record))
 
 
 def without_details(records: Sequence[Record]) -> list[Record]:

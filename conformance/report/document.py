@@ -50,12 +50,12 @@ def document(
         "environment": environment(),
         "kernels": [
             {
-                "name": subject.name,
-                "spec": subject.spec,
-                "digest": subject.digest,
-                "totals": totals(of_kernel(records, subject.name)),
+                "name": kernel.name,
+                "spec": kernel.spec,
+                "digest": kernel.digest,
+                "totals": totals(of_kernel(records, kernel.name)),
             }
-            for subject in run.subjects
+            for kernel in run.kernels
         ],
         "distributions": distributions(records),
         "maps": worst_maps(records),
@@ -93,8 +93,8 @@ def totals(records: Iterable[Record]) -> dict[str, int]:
 
 def worst(records: Iterable[Record]) -> float | None:
     """The largest error / allowed; None if nothing was measured."""
-    budgets = [float(tensor["budget"]) for record in records for tensor in record["tensors"]]
-    return max(budgets, default=None)
+    ratios = [float(tensor["ratio"]) for record in records for tensor in record["tensors"]]
+    return max(ratios, default=None)
 
 
 def of_kernel(records: Iterable[Record], kernel: str) -> list[Record]:

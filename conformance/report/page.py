@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from conformance.benchmark.table import whole
 from conformance.benchmark.workloads import WORKLOADS
 from conformance.report import figures
-from conformance.report.distributions import budget
+from conformance.report.distributions import ratio
 from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
 from conformance.report.table import not_computed
 from conformance.run.record import Record
@@ -22,8 +22,8 @@ from conformance.verdict.statistics import SIGMAS
 from reference.problem.result import Result
 
 Document = dict[str, Any]
-LIMITS = {"budget": 1.0, "z": SIGMAS}
-UNITS = {"budget": "error / allowed", "z": "error / sigma"}
+LIMITS = {"ratio": 1.0, "z": SIGMAS}
+UNITS = {"ratio": "error / allowed", "z": "error / sigma"}
 
 
 def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
@@ -65,7 +65,7 @@ def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
         figures=_figures(tests),
         titles=tuple(STANDARDS),
         pictures=pictures,
-        budget=budget,
+        ratio=ratio,
     )
 
 
@@ -139,11 +139,11 @@ def _place(tensor: str) -> int:
 
 
 def _sweep(tests: Sequence[Record]) -> str:
-    """The picture of budgets against lengths; nothing if no test has a length."""
+    """The picture of ratios against lengths; nothing if no test has a length."""
     points: dict[str, list[tuple[int, float]]] = {}
     for test in tests:
         if test["outcome"] != "declined" and test["tensors"] and test.get("seqlen_k"):
-            used = min(max(float(budget(test)), 1e-6), 1e3)
+            used = min(max(float(ratio(test)), 1e-6), 1e3)
             points.setdefault(test["kernel"], []).append((test["seqlen_k"], used))
     return figures.lengths(points) if points else ""
 

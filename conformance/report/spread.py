@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.verdict.error import Compared
-from conformance.verdict.verdict import Score
+from conformance.verdict.verdict import TensorVerdict
 from reference.formats import Array
 
 LEAST, MOST = -24, 8
@@ -23,7 +23,7 @@ EXPONENT, BIAS = 23, 126
 Spread = dict[str, Any]
 
 
-def spread_of(score: Score) -> Spread:
+def spread_of(score: TensorVerdict) -> Spread:
     """How many elements have which error / allowed and error / sigma, in powers of two.
 
     Element e of a list counts sizes in [2**(LEAST + e - 1), 2**(LEAST + e)); the first counts 0
@@ -34,8 +34,8 @@ def spread_of(score: Score) -> Spread:
     error, sigma = score.compared.error, score.compared.sigma
     with np.errstate(all="ignore"):
         z = np.divide(error, sigma, out=np.zeros_like(error), where=error != 0)
-        budget, z32 = score.compared.ratio.astype(np.float32), z.astype(np.float32)
-    return {"budget": _by_power(budget), "z": _by_power(z32)}
+        ratio, z32 = score.compared.ratio.astype(np.float32), z.astype(np.float32)
+    return {"ratio": _by_power(ratio), "z": _by_power(z32)}
 
 
 def _by_power(sizes: NDArray[np.float32]) -> list[int]:
@@ -50,7 +50,7 @@ def _by_power(sizes: NDArray[np.float32]) -> list[int]:
     return [int(counts[: first + 1].sum()), *inner, int(counts[last:].sum())]
 
 
-def map_of(score: Score) -> Spread | None:
+def map_of(score: TensorVerdict) -> Spread | None:
     """Largest error / allowed for each (head, tile of rows) and (tile of columns, tile of rows).
 
     None for tensors without rows: dsink, and what has no elements. Heads of all sequences stand

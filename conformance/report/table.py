@@ -43,7 +43,7 @@ def not_computed(records: Iterable[Record]) -> list[tuple[str, int]]:
 
 def table(run: Run, records: Sequence[Record], *, width: int) -> str:
     """Kernel x feature: passed / declined / failed, worst error / allowed; plain text."""
-    names = [subject.name for subject in run.subjects]
+    names = [kernel.name for kernel in run.kernels]
     room = max(1, (width - 16) // CELL)  # kernels side by side
     parts = [
         _grid(names[first : first + room], records, width) for first in range(0, len(names), room)

@@ -44,7 +44,7 @@ class Ledger:
         """Keep the record that a test's report carries."""
         kept = any(key == KEY for key, _ in report.user_properties)
         if report.failed and is_ours(report.nodeid) and (report.when != "call" or not kept):
-            names = [subject.name for subject in self.run.subjects]
+            names = [kernel.name for kernel in self.run.kernels]
             self.records.append(lost(report, names))
         if report.when != "call":
             return

@@ -11,14 +11,13 @@ from typing import cast
 import pytest
 
 from conformance.dropout.recovery.recover import Broken
-from conformance.kernel import BadAnswer, InputChanged, Subject
+from conformance.kernel import BadAnswer, InputChanged, LoadedKernel
 from conformance.kernel.isolate import IsolatedFailure
 from conformance.kernel.own_traceback import is_kernels, own_traceback
 from conformance.run import repro
 from conformance.run.record import KEY, VERDICT, record_of
 from conformance.run.run import Run
-from conformance.verdict import expected
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected, forget
 from reference.problem import Unsupported
 
 HERE = Path(__file__).parents[1]
@@ -28,7 +27,7 @@ HERE = Path(__file__).parents[1]
 def told(item: pytest.Item, run: Run) -> Iterator[None]:
     """Turn what a kernel raises into an outcome, and attach the test's record to its report."""
     test = cast(pytest.Function, item)
-    kernel = cast(Subject, test.callspec.params["kernel"])
+    kernel = cast(LoadedKernel, test.callspec.params["kernel"])
     declined = failed = ""
     try:
         yield
@@ -36,7 +35,7 @@ def told(item: pytest.Item, run: Run) -> Iterator[None]:
         declined = str(error) or "the kernel does not say why"
     except (IsolatedFailure, InputChanged, BadAnswer, Broken) as error:
         failed = str(error)
-        expected.forget()  # its tensors may not be what they were
+        forget()  # its tensors may not be what they were
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -65,21 +64,21 @@ def told(item: pytest.Item, run: Run) -> Iterator[None]:
         raise pytest.fail.Exception(failed, pytrace=False) from None
 
 
-def _write_repro(item: pytest.Function, kernel: Subject, run: Run, text: str) -> None:
-    question = item.funcargs.get("question")
-    if isinstance(question, Question) and run.repro is not None:
+def _write_repro(item: pytest.Function, kernel: LoadedKernel, run: Run, text: str) -> None:
+    expected = item.funcargs.get("expected")
+    if isinstance(expected, Expected) and run.repro is not None:
         repro.write(
             run.repro,
             f"{item.originalname}-{item.callspec.id}",
-            subject=kernel,
-            problem=question.problem,
+            kernel=kernel,
+            problem=expected.problem,
             backward_alone=item.get_closest_marker("backward_alone") is not None,
             strict=run.strict,
             text=text,
         )
 
 
-def command(item: pytest.Item, kernel: Subject) -> str:
+def command(item: pytest.Item, kernel: LoadedKernel) -> str:
     """The command that runs this test alone, from the folder where pytest was called."""
     option, folder = item.config.option, item.config.invocation_params.dir
     test = item.nodeid.partition("::")[2]

@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 
 from conformance.benchmark.workloads import Workload
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.report.spread import map_of, spread_of
 from conformance.standards.dual import evaluate_dual
 from conformance.standards.single import evaluate
 from conformance.verdict.conventions import written
-from conformance.verdict.expected import Asked, Question
-from conformance.verdict.verdict import Score, Verdict
+from conformance.verdict.expected import AnyCase, Expected
+from conformance.verdict.verdict import TensorVerdict, Verdict
 from reference.contract import Contract
 from reference.formats import Format
 from reference.problem.features import FEATURES
@@ -33,7 +33,7 @@ Record = dict[str, Any]
 
 def record_of(
     item: pytest.Function,
-    kernel: Subject,
+    kernel: LoadedKernel,
     *,
     declined: str,
     failed: str,
@@ -54,32 +54,32 @@ def record_of(
     dual : bool
         With those of the standards that take a run in the same format.
     """
-    params, question = item.callspec.params, item.funcargs.get("question")
+    params, expected = item.callspec.params, item.funcargs.get("expected")
     record: Record = {"kernel": kernel.name, "test": item.originalname, "declined": declined}
     record |= {"failed": failed, "command": command}
     if "workload" in params:
         return record | _of_benchmark(item)
-    if not isinstance(question, Question):
+    if not isinstance(expected, Expected):
         first = next(iter(params)) == "kernel"  # its id is at one end: see the plugin
         ids = list(item.callspec._idlist)
         record["case"] = "-".join(ids[1:] if first else ids[:-1])
         return record | {"features": [], "absent": [], "tensors": [], "contract": {}}
-    case, format = cast("tuple[Asked, str]", params["question"])
+    case, format = cast("tuple[AnyCase, str]", params["expected"])
     verdict = item.stash.get(VERDICT, None)
-    scores = () if verdict is None else verdict.scores
+    scores = () if verdict is None else verdict.tensors
     if detailed and scores:
-        record["map"] = map_of(max(scores, key=lambda score: score.budget))
+        record["map"] = map_of(max(scores, key=lambda score: score.ratio))
     return record | {
         "case": case.id,
         "format": format,
         "why": case.why,
-        "seqlen_q": question.problem.max_seqlen_q,
-        "seqlen_k": question.problem.max_seqlen_k,
-        "features": sorted(question.problem.features),
+        "seqlen_q": expected.problem.max_seqlen_q,
+        "seqlen_k": expected.problem.max_seqlen_k,
+        "features": sorted(expected.problem.features),
         "contract": {} if verdict is None else contract_of(verdict.contract),
         "absent": [] if verdict is None else list(verdict.absent),
         "tensors": [
-            _tensor(score) | (_details(score, question, verdict, dual=dual) if detailed else {})
+            _tensor(score) | (_details(score, expected, verdict, dual=dual) if detailed else {})
             for score in scores
         ],
     }
@@ -103,7 +103,7 @@ def _of_benchmark(item: pytest.Function) -> Record:
         "features": [],
         "contract": {} if verdict is None else contract_of(verdict.contract),
         "absent": [] if verdict is None else list(verdict.absent),
-        "tensors": [] if verdict is None else [_tensor(score) for score in verdict.scores],
+        "tensors": [] if verdict is None else [_tensor(score) for score in verdict.tensors],
     }
     if (facts := item.stash.get(BENCHMARK, None)) is not None:
         told["benchmark"] = facts
@@ -125,11 +125,11 @@ def words(declined: str) -> list[str]:
     return [word for word in re.split(r"[\s,;]+", declined) if word in FEATURES]
 
 
-def _tensor(score: Score) -> Record:
+def _tensor(score: TensorVerdict) -> Record:
     failing = 0 if score.failing is None else int(score.failing.sum())
     return {
         "name": score.name,
-        "budget": _plain(score.budget),
+        "ratio": _plain(score.ratio),
         "z_max": _plain(score.z_max),
         "z_rms": _plain(score.z_rms),
         "slope_z": _plain(score.slope_z),
@@ -145,13 +145,15 @@ def _tensor(score: Score) -> Record:
     }
 
 
-def _details(score: Score, question: Question, verdict: Verdict | None, *, dual: bool) -> Record:
+def _details(
+    score: TensorVerdict, expected: Expected, verdict: Verdict | None, *, dual: bool
+) -> Record:
     """How errors are spread, and what the vendor's standards say of the tensor."""
     if (compared := score.compared) is None:
         return {}
     figures = evaluate(compared.got, compared.want, compared.format)
     if dual and verdict is not None:
-        other = getattr(written(question.in_format, verdict.contract), score.name, None)
+        other = getattr(written(expected.in_format, verdict.contract), score.name, None)
         if other is not None:
             figures |= evaluate_dual(compared.got, other, compared.want, compared.format)
     told = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from conformance.kernel import Subject, load
+from conformance.kernel import LoadedKernel, load
 from conformance.problem_file import load as load_problem
 from conformance.problem_file import save
 from conformance.verdict.ask import ask, ask_backward
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from conformance.verdict.explain import explain
 from reference.problem import Problem
 
@@ -36,7 +36,7 @@ def write(
     folder: Path,
     name: str,
     *,
-    subject: Subject,
+    kernel: LoadedKernel,
     problem: Problem,
     backward_alone: bool,
     strict: bool,
@@ -49,10 +49,10 @@ def write(
     folders = [str(Path.cwd()), str(Path(__file__).parents[2])]
     script.write_text(
         SCRIPT.format(
-            title=f"{subject.spec} fails {name}.",
+            title=f"{kernel.spec} fails {name}.",
             text=text.replace("\\", "/").replace('"""', "'''"),
             folders=folders,
-            spec=_from_anywhere(subject.spec),
+            spec=_from_anywhere(kernel.spec),
             backward_alone=backward_alone,
             strict=strict,
         )
@@ -62,12 +62,12 @@ def write(
 
 def rerun(spec: str, path: Path, *, backward_alone: bool = False, strict: bool = False) -> int:
     """Judge a kernel on a problem file and print the verdict; 0 if it passes, else 1."""
-    question = Question(problem=load_problem(path))
-    verdict = (ask_backward if backward_alone else ask)(load(spec), question)
+    expected = Expected(problem=load_problem(path))
+    verdict = (ask_backward if backward_alone else ask)(load(spec), expected)
     if verdict.passes(strict=strict):
         print(f"{spec} passes {path.name}")
         return 0
-    print(explain(verdict, question.problem))
+    print(explain(verdict, expected.problem))
     return 1
 
 

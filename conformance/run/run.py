@@ -13,10 +13,10 @@ from conformance.cases import all_cases
 from conformance.cases.case import Case
 from conformance.golden import suite
 from conformance.golden.refused import Refused
-from conformance.kernel import Subject, UsageError, load
+from conformance.kernel import LoadedKernel, UsageError, load
 from conformance.kernel.isolate import Isolated
 from conformance.problem_file import load as load_problem
-from conformance.verdict.expected import Asked, SavedProblem
+from conformance.verdict.expected import AnyCase, SavedProblem
 
 TIERS = ("smoke", "default", "full")
 SECONDS, GIB = 120.0, 8.0  # of one isolated call
@@ -42,8 +42,8 @@ class Run:
         The report has the vendor's dual benchmark, too.
     """
 
-    subjects: tuple[Subject, ...]
-    asked: tuple[Asked, ...]
+    kernels: tuple[LoadedKernel, ...]
+    asked: tuple[AnyCase, ...]
     has_vectors: bool
     seed: int
     tier: str
@@ -71,17 +71,17 @@ class Run:
     def header(self) -> str:
         """One line: which kernels, seed, tier."""
         kernels = ", ".join(
-            subject.name if subject.name == subject.spec else f"{subject.name} ({subject.spec})"
-            for subject in self.subjects
+            kernel.name if kernel.name == kernel.spec else f"{kernel.name} ({kernel.spec})"
+            for kernel in self.kernels
         )
         flags = "".join(f"; {flag}" for flag in ("strict", "forward") if getattr(self, flag))
         return f"conformance: {kernels}; seed {self.seed}; tier {self.tier}{flags}"
 
     def stop(self) -> None:
         """End the processes of isolated kernels."""
-        for subject in self.subjects:
-            if isinstance(subject.isolated, Isolated):
-                subject.isolated.stop()
+        for kernel in self.kernels:
+            if isinstance(kernel.isolated, Isolated):
+                kernel.isolated.stop()
 
 
 def prepare(
@@ -114,21 +114,21 @@ def prepare(
     if dual and report is None:
         raise UsageError("--dual-benchmark is for a report: give --report DIR, too")
     folders = [_writable(option, path) for option, path in (("report", report), ("repro", repro))]
-    asked: tuple[Asked, ...]
+    asked: tuple[AnyCase, ...]
     if problems:
         asked = tuple(_saved(path) for path in problems)
     else:
         asked = tuple(case for case in all_cases() if _in_tier(case, tier))
     if forward:
         asked = tuple(one.without_gradients() for one in asked)
-    subjects = _distinct([load(spec) for spec in dict.fromkeys(kernels)])
+    loaded = _distinct([load(spec) for spec in dict.fromkeys(kernels)])
     if isolate:
-        subjects = [
-            replace(subject, isolated=Isolated(subject.spec, seconds=seconds, gib=gib))
-            for subject in subjects
+        loaded = [
+            replace(kernel, isolated=Isolated(kernel.spec, seconds=seconds, gib=gib))
+            for kernel in loaded
         ]
     return Run(
-        subjects=tuple(subjects),
+        kernels=tuple(loaded),
         asked=asked,
         has_vectors=not problems and tier != "smoke",
         seed=seed,
@@ -167,10 +167,10 @@ def _writable(option: str, path: str | None) -> Path | None:
         ) from None
 
 
-def _distinct(subjects: Sequence[Subject]) -> list[Subject]:
+def _distinct(kernels: Sequence[LoadedKernel]) -> list[LoadedKernel]:
     """Names as test ids: kernels of one name go by how they were asked for."""
-    count = Counter(subject.name for subject in subjects)
+    count = Counter(kernel.name for kernel in kernels)
     return [
-        subject if count[subject.name] == 1 else replace(subject, name=subject.spec)
-        for subject in subjects
+        kernel if count[kernel.name] == 1 else replace(kernel, name=kernel.spec)
+        for kernel in kernels
     ]

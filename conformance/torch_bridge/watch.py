@@ -21,7 +21,7 @@ FORMATS = (FP16, BF16, FP32)
 
 
 @dataclass(eq=False, kw_only=True)
-class Call:
+class RecordedCall:
     """One call of attention: its tensors by the names of Problem and Result."""
 
     asked: dict[str, Any]
@@ -42,10 +42,10 @@ class Watch:
 
     Attributes
     ----------
-    calls : list of Call, in the order in which they were made
+    calls : list of RecordedCall, in the order in which they were made
     """
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[RecordedCall] = field(default_factory=list)
 
     def ask(
         self,
@@ -63,7 +63,7 @@ class Watch:
             Nothing else may use these very tensors, or its gradients count too.
         asked : what Problem takes beside q, k, v and format: mask, scale, sink and so on
         """
-        call = Call(asked=asked)
+        call = RecordedCall(asked=asked)
         self.calls.append(call)
         for name, tensor in (("q", q), ("k", k), ("v", v)):
             call.keep(name)(tensor)
@@ -81,7 +81,7 @@ class Watch:
         return [_verdict(call, contract) for call in self.calls]
 
 
-def _verdict(call: Call, contract: Callable[[Problem], Contract]) -> Verdict:
+def _verdict(call: RecordedCall, contract: Callable[[Problem], Contract]) -> Verdict:
     arrays = {name: to_numpy(tensor) for name, tensor in call.tensors.items()}
     inputs: dict[str, Any] = {
         name: arrays.pop(name) for name in ("q", "k", "v", "dout") if name in arrays

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.verdict.conventions import statistics
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from conformance.verdict.verdict import Verdict, judge
 from reference.contract import Contract
 from reference.problem import Problem, Unsupported
 
 
-def ask(kernel: Subject, question: Question) -> Verdict:
+def ask(kernel: LoadedKernel, expected: Expected) -> Verdict:
     """The verdict on the kernel's answer; whatever the kernel raises comes through.
 
     Raises
@@ -18,25 +18,25 @@ def ask(kernel: Subject, question: Question) -> Verdict:
     Unsupported
         If the kernel declines, or drops by decisions that the oracle does not know.
     """
-    problem = question.problem
+    problem = expected.problem
     got = kernel(problem)
     contract = _contract(kernel, problem)
-    want, allowed = question.answer, question.allowed(contract)
+    want, allowed = expected.answer, expected.allowed(contract)
     return judge(got, want, allowed, problem=problem, contract=contract)
 
 
-def ask_backward(kernel: Subject, question: Question) -> Verdict:
+def ask_backward(kernel: LoadedKernel, expected: Expected) -> Verdict:
     """The verdict on the kernel's gradients when it is given the oracle's own out and lse."""
-    problem, backward = question.problem, kernel.backward
+    problem, backward = expected.problem, kernel.backward
     assert backward is not None
     contract = _contract(kernel, problem)
-    out, lse = statistics(problem, question.answer, contract)
+    out, lse = statistics(problem, expected.answer, contract)
     got = backward(problem, out, lse)
-    want, allowed = question.gradients, question.allowed(contract, exact_statistics=True)
+    want, allowed = expected.gradients, expected.allowed(contract, exact_statistics=True)
     return judge(got, want, allowed, problem=problem, contract=contract)
 
 
-def _contract(kernel: Subject, problem: Problem) -> Contract:
+def _contract(kernel: LoadedKernel, problem: Problem) -> Contract:
     contract = kernel.contract(problem)
     if problem.drops and contract.dropout != "problem":
         word = "dropout" if "dropout" in problem.features else "dropout_bits"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from conformance.verdict.verdict import Verdict, judge
 from reference import dense
 from reference.mask import Anchor, Mask
@@ -20,7 +20,7 @@ TILES = (256, 128, 64, 32, 16)  # the largest that explains a failure is the lik
 
 def diagnose(verdict: Verdict, problem: Problem) -> str:
     """The first guess that fits a failed out, as one line; empty if none does."""
-    out = next((score for score in verdict.scores if score.name == "out"), None)
+    out = next((score for score in verdict.tensors if score.name == "out"), None)
     pairs = problem.heads_q * int(np.dot(problem.seqlens_q, problem.seqlens_k))
     if out is None or out.failing is None or not out.reason or pairs > WORK:
         return ""
@@ -71,8 +71,8 @@ def _other_masks(mask: Mask) -> Iterator[tuple[str, Mask]]:
 
 
 def _fits(verdict: Verdict, misread: Problem) -> bool:
-    question, contract = Question(problem=misread), verdict.contract
-    want, allowed = question.answer, question.allowed(contract)
+    expected, contract = Expected(problem=misread), verdict.contract
+    want, allowed = expected.answer, expected.allowed(contract)
     got = Result(out=verdict.got.out)
     return judge(got, want, allowed, problem=misread, contract=contract).passes()
 

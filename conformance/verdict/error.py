@@ -46,7 +46,7 @@ def signed_error(got: Array, want: Array, format: Format) -> Array:
         return np.where(equal(got, want), 0.0, nearest - want)
 
 
-def budget_used(error: Array, want: Array, worst: Array) -> Array:
+def ratio_of(error: Array, want: Array, worst: Array) -> Array:
     """|error| / allowed: 0 where the error is 0, or where a finite number may be anything."""
     with np.errstate(all="ignore"):
         ratio = np.abs(error) / worst

@@ -46,11 +46,11 @@ class SavedProblem:
         return self.saved
 
 
-Asked = Case | SavedProblem
+AnyCase = Case | SavedProblem
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Question:
+class Expected:
     """A problem, its exact answer, and what a contract allows; each made when it is first read.
 
     Attributes
@@ -99,18 +99,18 @@ class Question:
 
 
 @lru_cache(maxsize=2)
-def question(case: Asked, format: str, seed: int) -> Question:
+def expect(case: AnyCase, format: str, seed: int) -> Expected:
     """The question that `case` asks in a format; the last two are kept.
 
     Kernels stand side by side in the order of tests, so one answer and bound serve them all.
     """
     known = case.answer if isinstance(case, SavedProblem) else None
-    return Question(problem=case.problem(FORMATS[format], seed=seed), known=known)
+    return Expected(problem=case.problem(FORMATS[format], seed=seed), known=known)
 
 
 def forget() -> None:
     """Drop the questions kept: a kernel wrote into one."""
-    question.cache_clear()
+    expect.cache_clear()
 
 
 def _threads() -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.verdict.diagnose import diagnose
-from conformance.verdict.verdict import Score, Verdict
+from conformance.verdict.verdict import TensorVerdict, Verdict
 from reference.problem import Problem
 
 Index = NDArray[np.intp]
@@ -28,8 +28,8 @@ def explain(verdict: Verdict, problem: Problem) -> str:
     for score in verdict.suspicions:
         lines.append(f"{score.name} is suspicious: {score.suspicion}")
     wrong = {score.name for score in (*verdict.failures, *verdict.suspicions)}
-    if right := [score for score in verdict.scores if score.name not in wrong]:
-        used = ", ".join(f"{score.name} {score.budget:.2g}" for score in right)
+    if right := [score for score in verdict.tensors if score.name not in wrong]:
+        used = ", ".join(f"{score.name} {score.ratio:.2g}" for score in right)
         lines.append(f"within the bound (worst error / allowed): {used}")
     return "\n".join([*lines, f"problem: {describe(problem)}"])
 
@@ -57,7 +57,7 @@ def _some(lengths: Sequence[int]) -> str:
     return f"({shown}{', ...' if len(lengths) > 8 else ''})"
 
 
-def _details(score: Score, problem: Problem) -> list[str]:
+def _details(score: TensorVerdict, problem: Problem) -> list[str]:
     if score.worst is None or score.failing is None or not score.failing.any():
         return []
     names = _axes(score, problem)
@@ -66,7 +66,7 @@ def _details(score: Score, problem: Problem) -> list[str]:
     lines = [
         f"    worst at {where}{_sequence(score, names, problem)}: got {score.got:.9g}, "
         f"oracle {score.want:.9g}, error {error:.3g}, allowed {score.allowed:.3g}, "
-        f"ratio {score.budget:.3g}",
+        f"ratio {score.ratio:.3g}",
         f"    where: {_where(score.failing, names)}",
     ]
     lines += [f"    {text}" for text in _tiles(score.failing, names)]
@@ -77,7 +77,7 @@ def _details(score: Score, problem: Problem) -> list[str]:
     return lines
 
 
-def _axes(score: Score, problem: Problem) -> tuple[str, ...]:
+def _axes(score: TensorVerdict, problem: Problem) -> tuple[str, ...]:
     """Names of a tensor's axes, in its order."""
     batch = () if problem.is_packed else ("batch",)
     if score.name in ("out", "dq"):
@@ -93,7 +93,7 @@ def _axes(score: Score, problem: Problem) -> tuple[str, ...]:
     return (*batch, "head", "row")
 
 
-def _sequence(score: Score, names: Sequence[str], problem: Problem) -> str:
+def _sequence(score: TensorVerdict, names: Sequence[str], problem: Problem) -> str:
     """Where a packed row or key stands in its own sequence."""
     if not problem.is_packed or score.name in ("dbias", "dsink"):
         return ""
@@ -153,7 +153,7 @@ def _tiles(failing: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
     return lines
 
 
-def _known(score: Score, problem: Problem) -> str:
+def _known(score: TensorVerdict, problem: Problem) -> str:
     """What a factor between answer and oracle may stand for."""
     keep = 1.0 if problem.dropout is None else 1 - problem.dropout.p
     meanings = {

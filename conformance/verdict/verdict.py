@@ -12,9 +12,9 @@ from conformance.verdict.chance import Chance, chance
 from conformance.verdict.conventions import dead_rows, per_nat, rows_of_out, written
 from conformance.verdict.error import (
     Compared,
-    budget_used,
     equal,
     proportion,
+    ratio_of,
     signed_error,
 )
 from reference.bounds import Allowed
@@ -29,14 +29,14 @@ IN_COMPUTE_FORMAT = ("lse", "dsink", *STATISTICS)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Score:
+class TensorVerdict:
     """How far one tensor is from the oracle.
 
     Attributes
     ----------
     name : str
         The tensor; "softmax_max, softmax_sum" for the pair, judged as the lse they stand for.
-    budget : float
+    ratio : float
         max |error| / allowed: at most 1 passes. 0 where the error is 0, inf where it is infinite,
         NaN or not allowed at all.
     z_max, z_rms, slope_z : float or None
@@ -44,7 +44,7 @@ class Score:
     not_computed : str
         Which of these were not computed, and why; empty if all were.
     elements : int
-    worst : index of the element of `budget`, or None for a tensor without elements
+    worst : index of the element of `ratio`, or None for a tensor without elements
     got, want, allowed : float
         There.
     failing : like the tensor, bool, or None
@@ -64,7 +64,7 @@ class Score:
     name: str
     reason: str = ""
     suspicion: str = ""
-    budget: float = math.inf
+    ratio: float = math.inf
     z_max: float | None = math.inf
     z_rms: float | None = math.inf
     slope_z: float | None = math.inf
@@ -87,25 +87,25 @@ class Verdict:
 
     Attributes
     ----------
-    scores : one for each tensor that was asked for and given, and each missing one that must be
+    tensors : one for each tensor that was asked for and given, and each missing one that must be
     absent : names of tensors that were not given and need not be: lse
     got, contract : what was judged, and as what
     """
 
-    scores: tuple[Score, ...]
+    tensors: tuple[TensorVerdict, ...]
     absent: tuple[str, ...]
     got: Result
     contract: Contract
 
     @property
-    def failures(self) -> tuple[Score, ...]:
+    def failures(self) -> tuple[TensorVerdict, ...]:
         """Tensors beyond their bound, or malformed."""
-        return tuple(score for score in self.scores if score.reason)
+        return tuple(score for score in self.tensors if score.reason)
 
     @property
-    def suspicions(self) -> tuple[Score, ...]:
+    def suspicions(self) -> tuple[TensorVerdict, ...]:
         """Tensors within their bound, but improbable under the contract."""
-        return tuple(score for score in self.scores if score.suspicion and not score.reason)
+        return tuple(score for score in self.tensors if score.suspicion and not score.reason)
 
     def passes(self, *, strict: bool = False) -> bool:
         """Whether nothing failed; with `strict`, whether nothing is suspicious either."""
@@ -155,7 +155,7 @@ def judge(
         )
     if truth.lse is not None:
         scores += _pair(got, truth, want, allowed, terms.compute, errors)
-    return Verdict(scores=tuple(scores), absent=tuple(absent), got=got, contract=contract)
+    return Verdict(tensors=tuple(scores), absent=tuple(absent), got=got, contract=contract)
 
 
 def _as_written(truth: Result, allowed: Allowed, contract: Contract, compute: Format) -> Allowed:
@@ -189,7 +189,7 @@ def _pair(
     allowed: Allowed,
     compute: Format,
     errors: Chance,
-) -> list[Score]:
+) -> list[TensorVerdict]:
     """softmax_max + log(softmax_sum), under lse's bound: any maximum is legal."""
     m, total = got.softmax_max, got.softmax_sum
     if m is None and total is None:
@@ -198,7 +198,9 @@ def _pair(
     for name, tensor in (("softmax_max", m), ("softmax_sum", total)):
         if tensor is None:
             return [
-                Score(name=name, reason="missing: give softmax_max and softmax_sum, or neither")
+                TensorVerdict(
+                    name=name, reason="missing: give softmax_max and softmax_sum, or neither"
+                )
             ]
         if fault := _malformed(name, tensor, want.lse.shape, compute):
             return [fault]
@@ -211,7 +213,9 @@ def _pair(
     return [replace(score, name=", ".join(STATISTICS))]
 
 
-def _malformed(name: str, tensor: object, shape: tuple[int, ...], format: Format) -> Score | None:
+def _malformed(
+    name: str, tensor: object, shape: tuple[int, ...], format: Format
+) -> TensorVerdict | None:
     if tensor is None:
         reason = "missing: the problem asks for it (a kernel without it raises Unsupported)"
     elif not isinstance(tensor, np.ndarray):
@@ -228,7 +232,7 @@ def _malformed(name: str, tensor: object, shape: tuple[int, ...], format: Format
         )
     else:
         return None
-    return Score(name=name, reason=reason)
+    return TensorVerdict(name=name, reason=reason)
 
 
 def _score(
@@ -239,23 +243,23 @@ def _score(
     *,
     format: Format,
     errors: Chance,
-) -> Score:
+) -> TensorVerdict:
     worst = np.asarray(getattr(allowed.worst, name), np.float64)
     sigma = np.asarray(getattr(allowed.sigma, name), np.float64)
     got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
     if not got.size:
-        return Score(name=name, budget=0.0, z_max=0.0, z_rms=0.0, slope_z=0.0)
+        return TensorVerdict(name=name, ratio=0.0, z_max=0.0, z_rms=0.0, slope_z=0.0)
     error = signed_error(got, want, format)
-    ratio = budget_used(error, want, worst)
+    ratio = ratio_of(error, want, worst)
     failing = ~(ratio <= 1)  # written so that NaN fails
     figures = errors.statistics(name, error, want, worst, sigma, format=format)
     ratio = np.where(np.isnan(ratio), np.inf, ratio)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-    return Score(
+    return TensorVerdict(
         name=name,
         reason=_reason(failing, worst),
         suspicion=figures.suspicion,
-        budget=float(ratio[at]),
+        ratio=float(ratio[at]),
         z_max=figures.z_max,
         z_rms=figures.z_rms,
         slope_z=figures.slope_z,

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from npu_kernels.ascend_c import structs
-from npu_kernels.ascend_c.binding import Call, CoreCounters, prepare
-from npu_kernels.ascend_c.encoded import Question, address, check_array, check_layout, tensor_struct
+from npu_kernels.ascend_c.binding import CoreCounters, PreparedCall, prepare
+from npu_kernels.ascend_c.encoded import (
+    EncodedProblem,
+    address,
+    check_array,
+    check_layout,
+    tensor_struct,
+)
 from npu_kernels.ascend_c.guard import Guarded, guarded
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from reference.formats import Array
 
@@ -20,13 +26,13 @@ KERNELS = 5  # rows, the pass over keys, that over queries, dbias, dsink
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Gradients:
+class BackwardAnswer:
     """What the backward gave.
 
     Attributes
     ----------
     dq, dk, dv : uint16, like q, k, v
-    dbias : float32, like Question.bias, or None
+    dbias : float32, like EncodedProblem.bias, or None
     dsink : (heads_q,) float32, or None
     remarks, counters : as in binding.Said
     """
@@ -41,17 +47,17 @@ class Gradients:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Backward:
+class BackwardCall:
     """The backward of one question, ready to be launched.
 
     Attributes
     ----------
-    call : Call
+    call : PreparedCall
     """
 
-    call: Call
+    call: PreparedCall
 
-    def answer(self) -> Gradients:
+    def answer(self) -> BackwardAnswer:
         """What the last launch gave.
 
         Raises
@@ -62,20 +68,20 @@ class Backward:
         said = self.call.finish()
         arrays: dict[str, Any] = {"dbias": None, "dsink": None}
         arrays |= {one.name: one.array for one in self.call.writes[:-1]}
-        return Gradients(**arrays, remarks=said.remarks, counters=said.counters)
+        return BackwardAnswer(**arrays, remarks=said.remarks, counters=said.counters)
 
 
 def prepare_backward(
     library: ctypes.CDLL | OnDevice,
-    question: Question,
+    encoded: EncodedProblem,
     *,
     out: Array,
     dout: Array,
     lse: Array,
     dlse: Array | None = None,
-    knobs: Knobs,
-    after: Call | None = None,
-) -> Backward:
+    options: EmulatorOptions,
+    after: PreparedCall | None = None,
+) -> BackwardCall:
     """Results and workspace of the backward's kernels; the arrays must outlive it.
 
     Parameters
@@ -83,46 +89,46 @@ def prepare_backward(
     out, dout, lse, dlse : as in `flash_backward`; out and lse may be what `after` will write
     """
     written = {
-        "dq": guarded("dq", question.q.shape, np.uint16),
-        "dk": guarded("dk", question.k.shape, np.uint16),
-        "dv": guarded("dv", question.v.shape, np.uint16),
+        "dq": guarded("dq", encoded.q.shape, np.uint16),
+        "dk": guarded("dk", encoded.k.shape, np.uint16),
+        "dv": guarded("dv", encoded.v.shape, np.uint16),
     }
-    if question.bias is not None:
-        written["dbias"] = guarded("dbias", question.bias.shape, np.float32)
-    if question.sink is not None:
-        written["dsink"] = guarded("dsink", question.sink.shape, np.float32)
+    if encoded.bias is not None:
+        written["dbias"] = guarded("dbias", encoded.bias.shape, np.float32)
+    if encoded.sink is not None:
+        written["dsink"] = guarded("dsink", encoded.sink.shape, np.float32)
     ready = prepare(
         library,
         "npu_flash_backward",
-        _struct(question, written, out=out, dout=dout, lse=lse, dlse=dlse),
-        reads={**question.arrays(), "out": out, "dout": dout, "lse": lse, "dlse": dlse},
+        _struct(encoded, written, out=out, dout=dout, lse=lse, dlse=dlse),
+        reads={**encoded.arrays(), "out": out, "dout": dout, "lse": lse, "dlse": dlse},
         writes=list(written.values()),
-        knobs=knobs,
+        options=options,
         kernels=KERNELS,
         after=after,
     )
-    return Backward(call=ready)
+    return BackwardCall(call=ready)
 
 
 def flash_backward(
     library: ctypes.CDLL | OnDevice,
-    question: Question,
+    encoded: EncodedProblem,
     *,
     out: Array,
     dout: Array,
     lse: Array,
     dlse: Array | None = None,
-    knobs: Knobs,
-) -> Gradients:
+    options: EmulatorOptions,
+) -> BackwardAnswer:
     """Launch the backward's kernels, one after the other.
 
     With a bias, workspace grows as seqlen_q * seqlen_k: 4 bytes for each pair of each head.
 
     Parameters
     ----------
-    out, dout : uint16, of Question.shape_out
+    out, dout : uint16, of EncodedProblem.shape_out
         Any strides that are not negative; the innermost is 1.
-    lse, dlse : float32, of Question.shape_lse, contiguous
+    lse, dlse : float32, of EncodedProblem.shape_lse, contiguous
 
     Raises
     ------
@@ -133,23 +139,25 @@ def flash_backward(
     binding.CheckFailed
         If the emulator refuses what a kernel does, or it wrote where it may not.
     """
-    _check(question, out=out, dout=dout, lse=lse, dlse=dlse)
-    ready = prepare_backward(library, question, out=out, dout=dout, lse=lse, dlse=dlse, knobs=knobs)
+    _check(encoded, out=out, dout=dout, lse=lse, dlse=dlse)
+    ready = prepare_backward(
+        library, encoded, out=out, dout=dout, lse=lse, dlse=dlse, options=options
+    )
     ready.call.launch()
     return ready.answer()
 
 
 def _struct(
-    question: Question,
+    encoded: EncodedProblem,
     written: dict[str, Guarded],
     *,
     out: Array,
     dout: Array,
     lse: Array,
     dlse: Array | None,
-) -> structs.Backward:
-    return structs.Backward(
-        problem=question.struct(),
+) -> structs.BackwardStruct:
+    return structs.BackwardStruct(
+        problem=encoded.struct(),
         out=tensor_struct(out),
         dout=tensor_struct(dout),
         lse=address(lse),
@@ -163,12 +171,14 @@ def _struct(
     )
 
 
-def _check(question: Question, *, out: Array, dout: Array, lse: Array, dlse: Array | None) -> None:
+def _check(
+    encoded: EncodedProblem, *, out: Array, dout: Array, lse: Array, dlse: Array | None
+) -> None:
     for name, tensor in (("out", out), ("dout", dout)):
-        check_layout(name, tensor, axes=question.q.ndim)
-        if tensor.shape != question.shape_out:
-            raise ValueError(f"{name}: shape {tensor.shape}, must be {question.shape_out}")
+        check_layout(name, tensor, axes=encoded.q.ndim)
+        if tensor.shape != encoded.shape_out:
+            raise ValueError(f"{name}: shape {tensor.shape}, must be {encoded.shape_out}")
     for name, rows in (("lse", lse), ("dlse", dlse)):
-        check_array(name, rows, np.float32, question.shape_lse)
+        check_array(name, rows, np.float32, encoded.shape_lse)
     if (broken := np.flatnonzero(np.isnan(lse))).size:
         raise ValueError(f"lse: NaN at {broken[0]}: it does not belong to this problem")

@@ -16,7 +16,7 @@ from npu_kernels.ascend_c import structs
 from npu_kernels.ascend_c.encoded import address
 from npu_kernels.ascend_c.guard import Guarded, fingerprints, guarded
 from npu_kernels.ascend_c.structs import CORES, PATHS, PIPES
-from npu_kernels.emulator.knobs import MMAD_ORDERS, Knobs
+from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice, Placed
 from reference.formats import Array
 
@@ -83,11 +83,12 @@ def load(path: Path) -> ctypes.CDLL:
     """
     library = ctypes.CDLL(str(path))
     library.npu_struct_bytes.restype = ctypes.c_uint64
-    for which, struct in enumerate(structs.QUESTIONS):
+    for which, struct in enumerate(structs.CALLS):
         theirs, ours = library.npu_struct_bytes(which), ctypes.sizeof(struct)
         if theirs != ours:
+            name = "Npu" + struct.__name__.removesuffix("Struct")
             raise Mismatch(
-                f"{path}: Npu{struct.__name__} has {theirs} bytes there and {ours} in structs.py: "
+                f"{path}: {name} has {theirs} bytes there and {ours} in structs.py: "
                 "make structs.py like abi.h, and build again"
             )
     for name in FUNCTIONS:
@@ -97,7 +98,7 @@ def load(path: Path) -> ctypes.CDLL:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Call:
+class PreparedCall:
     """A function of abi.h with all that it needs, which may be launched again and again.
 
     Attributes
@@ -123,7 +124,7 @@ class Call:
     placed: Placed | None
 
     def launch(self) -> None:
-        """Call it; on a device it may still be running afterwards.
+        """PreparedCall it; on a device it may still be running afterwards.
 
         Raises
         ------
@@ -162,10 +163,10 @@ def prepare(
     *,
     reads: Mapping[str, Array | None],
     writes: Sequence[Guarded],
-    knobs: Knobs,
+    options: EmulatorOptions,
     kernels: int = 1,
-    after: Call | None = None,
-) -> Call:
+    after: PreparedCall | None = None,
+) -> PreparedCall:
     """A function of abi.h with its workspace, on the device where the library is one's.
 
     Parameters
@@ -177,15 +178,15 @@ def prepare(
     reads, writes : the arrays that `asked` points to
     kernels : int
         That it launches at most.
-    after : Call, or None
+    after : PreparedCall, or None
         Writes some of `reads` before this one is launched.
     """
     text = ctypes.create_string_buffer(TEXT_BYTES)
-    counters = (structs.Counters * (len(CORES) * knobs.cores * kernels))()
+    counters = (structs.CountersStruct * (len(CORES) * options.cores * kernels))()
     asked.struct_bytes = ctypes.sizeof(asked)
-    asked.launch = structs.Launch(
-        groups=knobs.cores,
-        emulation=_emulation(knobs),
+    asked.launch = structs.LaunchStruct(
+        groups=options.cores,
+        emulation=_emulation(options),
         text=ctypes.addressof(text),
         text_bytes=TEXT_BYTES,
         counters=ctypes.addressof(counters),
@@ -202,7 +203,7 @@ def prepare(
     if isinstance(library, OnDevice):
         earlier = None if after is None else after.placed
         placed = library.place(asked, reads=reads, writes=[*writes, workspace], after=earlier)
-    return Call(
+    return PreparedCall(
         library=library,
         function=function,
         asked=asked,
@@ -222,7 +223,7 @@ def call(
     *,
     reads: Mapping[str, Array | None],
     writes: Sequence[Guarded],
-    knobs: Knobs,
+    options: EmulatorOptions,
 ) -> Said:
     """Prepare a function of abi.h, call it once, and see that it kept to its memory.
 
@@ -231,7 +232,7 @@ def call(
     ValueError, Declined, CheckFailed
         If an argument cannot be; the library does not do this; or it may not do what it does.
     """
-    once = prepare(library, function, asked, reads=reads, writes=writes, knobs=knobs)
+    once = prepare(library, function, asked, reads=reads, writes=writes, options=options)
     once.launch()
     return once.finish()
 
@@ -252,20 +253,20 @@ def _check_memory(
             raise CheckFailed(f"{name}: an input was written")
 
 
-def _emulation(knobs: Knobs) -> structs.Emulation:
-    return structs.Emulation(
-        checked=not knobs.fast,
-        auto_sync=knobs.auto_sync,
-        keeps_inf_nan=knobs.keeps_inf_nan,
-        mmad_order=MMAD_ORDERS.index(knobs.mmad),
-        exp_ulps=knobs.exp,
-        adversarial=knobs.adversarial,
+def _emulation(options: EmulatorOptions) -> structs.EmulationStruct:
+    return structs.EmulationStruct(
+        checked=not options.fast,
+        auto_sync=options.auto_sync,
+        keeps_inf_nan=options.keeps_inf_nan,
+        mmad_order=MMAD_ORDERS.index(options.mmad),
+        exp_ulps=options.exp,
+        adversarial=options.adversarial,
         threads=len(os.sched_getaffinity(0)),
-        seed=knobs.seed,
+        seed=options.seed,
     )
 
 
-def _counted(counters: structs.Counters) -> CoreCounters:
+def _counted(counters: structs.CountersStruct) -> CoreCounters:
     def by(names: Sequence[str], numbers: Any) -> dict[str, int]:
         return dict(zip(names, map(int, numbers), strict=True))
 

@@ -12,7 +12,7 @@ from npu_kernels.ascend_c import binding, structs, tile_bits
 from npu_kernels.ascend_c.encoded import address
 from npu_kernels.ascend_c.guard import guarded
 from npu_kernels.ascend_c.tile_bits import TILE, TileBits
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from reference.dropout import Dropout
 from reference.formats import Array
@@ -20,7 +20,7 @@ from reference.problem import Problem
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Mask:
+class DropoutBits:
     """What the mask kernel gave.
 
     Attributes
@@ -35,7 +35,9 @@ class Mask:
     counters: tuple[binding.CoreCounters, ...]
 
 
-def bits_of(library: ctypes.CDLL | OnDevice, problem: Problem, *, knobs: Knobs) -> TileBits | None:
+def bits_of(
+    library: ctypes.CDLL | OnDevice, problem: Problem, *, options: EmulatorOptions
+) -> TileBits | None:
     """The decisions of a problem's dropout: drawn by the kernel, or those that it gives.
 
     None if it drops nothing.
@@ -60,7 +62,7 @@ def bits_of(library: ctypes.CDLL | OnDevice, problem: Problem, *, knobs: Knobs) 
         seqlens_k=problem.seqlens_k,
         heads_q=problem.heads_q,
         packed=problem.is_packed,
-        knobs=knobs,
+        options=options,
     ).bits
 
 
@@ -72,8 +74,8 @@ def keep_bits(
     seqlens_k: Sequence[int],
     heads_q: int,
     packed: bool,
-    knobs: Knobs,
-) -> Mask:
+    options: EmulatorOptions,
+) -> DropoutBits:
     """Launch the mask kernel: what a Philox stream decides for every pair of a problem.
 
     Parameters
@@ -102,7 +104,7 @@ def keep_bits(
     }
     tiles = sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
     bits = guarded("bits", (heads_q * tiles, TILE, TILE // 8), np.uint8)
-    asked = structs.DropoutMask(
+    asked = structs.DropoutMaskStruct(
         batch=len(seqlens_q),
         heads_q=heads_q,
         seqlen_q=max(seqlens_q, default=0),
@@ -115,9 +117,11 @@ def keep_bits(
         bits_bytes=bits.array.nbytes,
     )
     said = binding.call(
-        library, "npu_dropout_mask", asked, reads=offsets, writes=[bits], knobs=knobs
+        library, "npu_dropout_mask", asked, reads=offsets, writes=[bits], options=options
     )
-    return Mask(bits=TileBits(tiles=bits.array), remarks=said.remarks, counters=said.counters)
+    return DropoutBits(
+        bits=TileBits(tiles=bits.array), remarks=said.remarks, counters=said.counters
+    )
 
 
 def _offsets(seqlens: Sequence[int]) -> Array:

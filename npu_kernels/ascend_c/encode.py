@@ -6,7 +6,7 @@ import numpy as np
 
 from npu_kernels.ascend_c import tile_bits
 from npu_kernels.ascend_c.bits16 import encode
-from npu_kernels.ascend_c.encoded import Question
+from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.tile_bits import TileBits
 from reference.formats import Array
 from reference.problem import Problem
@@ -14,12 +14,12 @@ from reference.problem import Problem
 LESS_THAN_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
-def question_of(problem: Problem, *, dropout: TileBits | None = None) -> Question:
+def encode_problem(problem: Problem, *, dropout: TileBits | None = None) -> EncodedProblem:
     """What the library is asked; tensors keep their strides, broadcast axes stay broadcast.
 
     `dropout` holds the decisions of the problem's dropout: see dropout.bits_of.
     """
-    return Question(
+    return EncodedProblem(
         q=encode(problem.q, problem.format),
         k=encode(problem.k, problem.format),
         v=encode(problem.v, problem.format),

@@ -20,7 +20,7 @@ FARTHEST = 2**62  # what an integer of abi.h holds, and far beyond any sequence
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Question:
+class EncodedProblem:
     """What is asked, without the results. Arrays may have any strides that are not negative.
 
     Attributes
@@ -115,10 +115,10 @@ class Question:
             "dropout": None if self.dropout is None else self.dropout.tiles,
         }
 
-    def struct(self) -> structs.Problem:
+    def struct(self) -> structs.ProblemStruct:
         """It points into the arrays of this question, which must outlive it."""
         left, right = (structs.UNBOUNDED if side is None else _near(side) for side in self.window)
-        return structs.Problem(
+        return structs.ProblemStruct(
             batch=self.batch,
             heads_q=self.q.shape[-2],
             heads_k=self.k.shape[-2],
@@ -155,27 +155,29 @@ def address(array: Array | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
-def tensor_struct(tensor: Array) -> structs.Tensor:
+def tensor_struct(tensor: Array) -> structs.TensorStruct:
     """NpuTensor of (batch, seqlen, heads, dim), or packed of (total, heads, dim)."""
     steps = [stride // tensor.itemsize for stride in tensor.strides[:-1]]
     batch = [] if len(steps) == 3 else [0]
-    return structs.Tensor(address(tensor), used_bytes(tensor), *batch, *steps)
+    return structs.TensorStruct(address(tensor), used_bytes(tensor), *batch, *steps)
 
 
-def _pairs_struct(bias: Array | None) -> structs.Pairs:
+def _pairs_struct(bias: Array | None) -> structs.PairsStruct:
     if bias is None:
-        return structs.Pairs()
+        return structs.PairsStruct()
     sized = zip(bias.strides, bias.shape, strict=True)
     steps = (stride // bias.itemsize if size > 1 else 0 for stride, size in sized)
-    return structs.Pairs(address(bias), used_bytes(bias), *steps)
+    return structs.PairsStruct(address(bias), used_bytes(bias), *steps)
 
 
-def _bits_struct(bits: TileBits | None) -> structs.Bits:
+def _bits_struct(bits: TileBits | None) -> structs.BitsStruct:
     if bits is None:
-        return structs.Bits()
+        return structs.BitsStruct()
     batch = structs.UNBOUNDED if bits.stride_batch is None else bits.stride_batch
     tiles = bits.tiles
-    return structs.Bits(address(tiles), tiles.nbytes, batch, bits.stride_head, bits.stride_row)
+    return structs.BitsStruct(
+        address(tiles), tiles.nbytes, batch, bits.stride_head, bits.stride_row
+    )
 
 
 def _near(side: int) -> int:
@@ -191,12 +193,12 @@ def _longest(tensor: Array, cu_seqlens: Array | None) -> int:
 # --- Checks: what only Python sees ---
 
 
-def _check_rows(question: Question) -> None:
-    q, k, v = question.q, question.k, question.v
+def _check_rows(encoded: EncodedProblem) -> None:
+    q, k, v = encoded.q, encoded.k, encoded.v
     for name, tensor in (("q", q), ("k", k), ("v", v)):
-        check_layout(name, tensor, axes=3 if question.is_packed else 4)
-    if question.format not in FORMATS:
-        raise ValueError(f"format: {question.format.name}: give fp16 or bf16")
+        check_layout(name, tensor, axes=3 if encoded.is_packed else 4)
+    if encoded.format not in FORMATS:
+        raise ValueError(f"format: {encoded.format.name}: give fp16 or bf16")
     if k.shape[-1] != q.shape[-1] or k.shape[:-3] != q.shape[:-3]:
         raise ValueError(f"k: shape {k.shape} does not fit to q's {q.shape}")
     if v.shape[:-1] != k.shape[:-1]:
@@ -218,30 +220,30 @@ def check_layout(name: str, tensor: Array, *, axes: int) -> None:
         raise ValueError(f"{name}: the innermost stride is {steps[-1]} bytes: give 2")
 
 
-def _check_sequences(question: Question) -> None:
-    for name, of, tensor in (("cu_seqlens_q", "q", question.q), ("cu_seqlens_k", "k", question.k)):
-        offsets = getattr(question, name)
+def _check_sequences(encoded: EncodedProblem) -> None:
+    for name, of, tensor in (("cu_seqlens_q", "q", encoded.q), ("cu_seqlens_k", "k", encoded.k)):
+        offsets = getattr(encoded, name)
         if offsets is None:
             continue
-        check_array(name, offsets, np.int64, (max(question.batch, 0) + 1,))
+        check_array(name, offsets, np.int64, (max(encoded.batch, 0) + 1,))
         if offsets[-1] != tensor.shape[0]:
             raise ValueError(f"{name}: ends at {offsets[-1]}, {of} has {tensor.shape[0]} rows")
-    check_array("prefix", question.prefix, np.int64, (question.batch,))
+    check_array("prefix", encoded.prefix, np.int64, (encoded.batch,))
 
 
-def _check_extras(question: Question) -> None:
-    heads = question.q.shape[-2]
-    if question.anchor not in ANCHORS:
-        raise ValueError(f"anchor: {question.anchor!r}: give one of {', '.join(ANCHORS)}")
-    if question.softcap is not None and not ctypes.c_float(question.softcap).value > 0:
-        raise ValueError(f"softcap: {question.softcap}: give what is positive in fp32, or None")
-    check_array("sink", question.sink, np.float32, (heads,))
-    check_array("slopes", question.slopes, np.float32, (heads,), (question.batch, heads))
-    bias = question.bias
+def _check_extras(encoded: EncodedProblem) -> None:
+    heads = encoded.q.shape[-2]
+    if encoded.anchor not in ANCHORS:
+        raise ValueError(f"anchor: {encoded.anchor!r}: give one of {', '.join(ANCHORS)}")
+    if encoded.softcap is not None and not ctypes.c_float(encoded.softcap).value > 0:
+        raise ValueError(f"softcap: {encoded.softcap}: give what is positive in fp32, or None")
+    check_array("sink", encoded.sink, np.float32, (heads,))
+    check_array("slopes", encoded.slopes, np.float32, (heads,), (encoded.batch, heads))
+    bias = encoded.bias
     if bias is None:
         return
     check_layout("bias", bias, axes=4)
-    scores = (question.batch, heads, question.seqlen_q, question.seqlen_k)
+    scores = (encoded.batch, heads, encoded.seqlen_q, encoded.seqlen_k)
     if any(size not in (1, full) for size, full in zip(bias.shape, scores, strict=True)):
         raise ValueError(f"bias: shape {bias.shape} does not broadcast to {scores}")
 

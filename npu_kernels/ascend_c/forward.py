@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from npu_kernels.ascend_c import structs
-from npu_kernels.ascend_c.binding import Call, CoreCounters, prepare
-from npu_kernels.ascend_c.encoded import Question, address, tensor_struct
+from npu_kernels.ascend_c.binding import CoreCounters, PreparedCall, prepare
+from npu_kernels.ascend_c.encoded import EncodedProblem, address, tensor_struct
 from npu_kernels.ascend_c.guard import guarded
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from reference.formats import Array
 
@@ -19,13 +19,13 @@ ROWS = ("lse", "softmax_max", "softmax_sum")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Launch:
+class ForwardAnswer:
     """What the forward gave.
 
     Attributes
     ----------
-    out : uint16, of Question.shape_out
-    lse, softmax_max, softmax_sum : float32, of Question.shape_lse
+    out : uint16, of EncodedProblem.shape_out
+    lse, softmax_max, softmax_sum : float32, of EncodedProblem.shape_lse
     remarks, counters : as in Said
     """
 
@@ -38,20 +38,20 @@ class Launch:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Forward:
+class ForwardCall:
     """The forward of one question, ready to be launched.
 
     Attributes
     ----------
-    call : Call
+    call : PreparedCall
     out, lse : arrays of the host, valid after `answer`
     """
 
-    call: Call
+    call: PreparedCall
     out: Array
     lse: Array
 
-    def answer(self) -> Launch:
+    def answer(self) -> ForwardAnswer:
         """What the last launch gave.
 
         Raises
@@ -61,7 +61,7 @@ class Forward:
         """
         said = self.call.finish()
         out, *rows = (one.array for one in self.call.writes[:-1])
-        return Launch(
+        return ForwardAnswer(
             out=out,
             **dict(zip(ROWS, rows, strict=True)),
             remarks=said.remarks,
@@ -70,13 +70,13 @@ class Forward:
 
 
 def prepare_forward(
-    library: ctypes.CDLL | OnDevice, question: Question, *, knobs: Knobs
-) -> Forward:
+    library: ctypes.CDLL | OnDevice, encoded: EncodedProblem, *, options: EmulatorOptions
+) -> ForwardCall:
     """Results and workspace of the forward; `question` must outlive it."""
-    out = guarded("out", question.shape_out, np.uint16)
-    rows = [guarded(name, question.shape_lse, np.float32) for name in ROWS]
-    asked = structs.Forward(
-        problem=question.struct(),
+    out = guarded("out", encoded.shape_out, np.uint16)
+    rows = [guarded(name, encoded.shape_lse, np.float32) for name in ROWS]
+    asked = structs.ForwardStruct(
+        problem=encoded.struct(),
         out=tensor_struct(out.array),
         **{one.name: address(one.array) for one in rows},
     )
@@ -84,15 +84,17 @@ def prepare_forward(
         library,
         "npu_flash_forward",
         asked,
-        reads=question.arrays(),
+        reads=encoded.arrays(),
         writes=[out, *rows],
-        knobs=knobs,
+        options=options,
     )
-    return Forward(call=ready, out=out.array, lse=rows[0].array)
+    return ForwardCall(call=ready, out=out.array, lse=rows[0].array)
 
 
-def flash_forward(library: ctypes.CDLL | OnDevice, question: Question, *, knobs: Knobs) -> Launch:
-    """Launch the forward kernel once.
+def flash_forward(
+    library: ctypes.CDLL | OnDevice, encoded: EncodedProblem, *, options: EmulatorOptions
+) -> ForwardAnswer:
+    """ForwardAnswer the forward kernel once.
 
     Raises
     ------
@@ -103,6 +105,6 @@ def flash_forward(library: ctypes.CDLL | OnDevice, question: Question, *, knobs:
     binding.CheckFailed
         If the emulator refuses what the kernel does, or it wrote where it may not.
     """
-    ready = prepare_forward(library, question, knobs=knobs)
+    ready = prepare_forward(library, encoded, options=options)
     ready.call.launch()
     return ready.answer()

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from npu_kernels.ascend_c import binding
-from npu_kernels.ascend_c.backward import Gradients, flash_backward
+from npu_kernels.ascend_c.backward import BackwardAnswer, flash_backward
 from npu_kernels.ascend_c.bits16 import decode, encode
 from npu_kernels.ascend_c.dropout_bits import bits_of
-from npu_kernels.ascend_c.encode import question_of
-from npu_kernels.ascend_c.encoded import Question
-from npu_kernels.ascend_c.forward import Launch, flash_forward
+from npu_kernels.ascend_c.encode import encode_problem
+from npu_kernels.ascend_c.encoded import EncodedProblem
+from npu_kernels.ascend_c.forward import ForwardAnswer, flash_forward
 from npu_kernels.ascend_c.launch import AscendLaunch, prepare_launch
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import Knobs, from_environment
+from npu_kernels.emulator.options import EmulatorOptions, from_environment
 from npu_kernels.on_device import find
 from npu_kernels.on_device import library as device_library
 from npu_kernels.on_device.memory import OnDevice
@@ -45,7 +45,7 @@ class AscendKernel:
     name : str
         Says where it runs, and the knobs that are turned.
     library : a library that `binding.load` gave, or one on a device
-    knobs : Knobs
+    knobs : EmulatorOptions
     digest : str
         Which sources ran: those that were compiled, and what stands between them and a Problem.
     toolchain : str
@@ -54,7 +54,7 @@ class AscendKernel:
 
     name: str
     library: ctypes.CDLL | OnDevice
-    knobs: Knobs = field(default_factory=Knobs)
+    options: EmulatorOptions = field(default_factory=EmulatorOptions)
     digest: str
     toolchain: str = "emulator"
 
@@ -80,8 +80,8 @@ class AscendKernel:
         Unsupported
             As the call; what only the library sees is declined by the launch.
         """
-        question = self._question(problem)
-        return prepare_launch(self.library, problem, question, self.knobs, _result)
+        encoded = self._question(problem)
+        return prepare_launch(self.library, problem, encoded, self.options, _result)
 
     @property
     def device(self) -> str:
@@ -105,36 +105,38 @@ class AscendKernel:
         lse = np.ascontiguousarray(lse, np.float32)
         return Result(**_decoded(problem, self.gradients(problem, bits, lse)))
 
-    def launch(self, problem: Problem) -> Launch:
+    def launch(self, problem: Problem) -> ForwardAnswer:
         """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
         with _declining():
-            return flash_forward(self.library, self._question(problem), knobs=self.knobs)
+            return flash_forward(self.library, self._question(problem), options=self.options)
 
-    def gradients(self, problem: Problem, out: Array, lse: Array) -> Gradients:
+    def gradients(self, problem: Problem, out: Array, lse: Array) -> BackwardAnswer:
         """Run the backward on out in bits; what it gave in bits, as `launch`."""
         return self._gradients(problem, self._question(problem), out, lse)
 
-    def _question(self, problem: Problem) -> Question:
+    def _question(self, problem: Problem) -> EncodedProblem:
         problem.require_only(*SUPPORTS)
         for name in ("head_dim", "head_dim_v"):
             if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
                 raise Unsupported(f"{name} {dim} > {MOST_HEAD_DIM}")
         with _declining():
-            dropout = bits_of(self.library, problem, knobs=self.knobs)
-        return question_of(problem, dropout=dropout)
+            dropout = bits_of(self.library, problem, options=self.options)
+        return encode_problem(problem, dropout=dropout)
 
-    def _gradients(self, problem: Problem, question: Question, out: Array, lse: Array) -> Gradients:
+    def _gradients(
+        self, problem: Problem, encoded: EncodedProblem, out: Array, lse: Array
+    ) -> BackwardAnswer:
         if problem.dout is None:
             raise Unsupported("no dout: the problem asks for no gradients")
         with _declining():
             return flash_backward(
                 self.library,
-                question,
+                encoded,
                 out=out,
                 dout=encode(problem.dout, problem.format),
                 lse=lse,
                 dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
-                knobs=self.knobs,
+                options=self.options,
             )
 
     def contract(self, problem: Problem) -> Contract:
@@ -150,7 +152,7 @@ class AscendKernel:
         them once. dbias is made in fp32 and rounded here.
         """
         keys = problem.max_seqlen_k
-        exp_ulps = 1.0 + 2.0 * self.knobs.exp
+        exp_ulps = 1.0 + 2.0 * self.options.exp
         return Contract(
             longest_sum=min(keys, BLOCK_K) + -(-keys // BLOCK_K),
             exp_ulps=exp_ulps,
@@ -167,7 +169,7 @@ def _declining() -> Iterator[None]:
         raise Unsupported(str(error)) from None
 
 
-def _result(problem: Problem, answer: Launch, gradients: Gradients | None) -> Result:
+def _result(problem: Problem, answer: ForwardAnswer, gradients: BackwardAnswer | None) -> Result:
     result = Result(
         out=decode(answer.out, problem.format),
         lse=answer.lse,
@@ -177,7 +179,7 @@ def _result(problem: Problem, answer: Launch, gradients: Gradients | None) -> Re
     return result if gradients is None else replace(result, **_decoded(problem, gradients))
 
 
-def _decoded(problem: Problem, gradients: Gradients) -> dict[str, Array | None]:
+def _decoded(problem: Problem, gradients: BackwardAnswer) -> dict[str, Array | None]:
     dbias = gradients.dbias
     return {
         **{name: decode(getattr(gradients, name), problem.format) for name in ("dq", "dk", "dv")},
@@ -219,19 +221,19 @@ def _on_device(name: str) -> AscendKernel:
     return AscendKernel(
         name=f"{name}[{device_library.soc(on.library)}]",
         library=on,
-        knobs=Knobs(cores=groups),
+        options=EmulatorOptions(cores=groups),
         digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
         toolchain=device_library.soc(on.library),
     )
 
 
 @cache
-def _emulated(name: str, knobs: Knobs) -> AscendKernel:
-    words = ("emulated", *knobs.words()) if name == "ascend" else knobs.words()
+def _emulated(name: str, options: EmulatorOptions) -> AscendKernel:
+    words = ("emulated", *options.words()) if name == "ascend" else options.words()
     return AscendKernel(
         name=f"{name}[{','.join(words)}]" if words else name,
         library=binding.load(build.library()),
-        knobs=knobs,
+        options=options,
         digest=_digest(),
     )
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from npu_kernels.ascend_c.backward import Backward, Gradients, prepare_backward
-from npu_kernels.ascend_c.binding import Call, CoreCounters, Declined
+from npu_kernels.ascend_c.backward import BackwardAnswer, BackwardCall, prepare_backward
+from npu_kernels.ascend_c.binding import CoreCounters, Declined, PreparedCall
 from npu_kernels.ascend_c.bits16 import encode
-from npu_kernels.ascend_c.encoded import Question
-from npu_kernels.ascend_c.forward import Forward, prepare_forward
-from npu_kernels.ascend_c.forward import Launch as Answer
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.ascend_c.encoded import EncodedProblem
+from npu_kernels.ascend_c.forward import ForwardAnswer, ForwardCall, prepare_forward
+from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from npu_kernels.performance.chips import CHIPS
 from npu_kernels.performance.model import on_every_chip
@@ -23,26 +22,26 @@ from reference.problem import Problem, Result, Unsupported
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AscendLaunch:
-    """Forward and, where the problem has a dout, backward on what the forward leaves in memory.
+    """ForwardCall and, where the problem has a dout, backward on what the forward leaves in memory.
 
     Attributes
     ----------
     library : Any
     problem : Problem
-    question : Question
-    knobs : Knobs
-    forward : Forward
-    backward : Backward, or None
+    question : EncodedProblem
+    knobs : EmulatorOptions
+    forward : ForwardCall
+    backward : BackwardCall, or None
     decoded : function (problem, forward's answer, backward's or None) -> Result
     """
 
     library: Any
     problem: Problem
-    question: Question
-    knobs: Knobs
-    forward: Forward
-    backward: Backward | None
-    decoded: Callable[[Problem, Answer, Gradients | None], Result]
+    encoded: EncodedProblem
+    options: EmulatorOptions
+    forward: ForwardCall
+    backward: BackwardCall | None
+    decoded: Callable[[Problem, ForwardAnswer, BackwardAnswer | None], Result]
 
     def launch(self) -> None:
         """Launch the kernels, one after the other in one stream.
@@ -89,10 +88,10 @@ class AscendLaunch:
 
     def _counters(self, groups: int) -> Sequence[CoreCounters]:
         """Of a launch on so many groups; those of the last one, if it was."""
-        if groups == self.knobs.cores:
+        if groups == self.options.cores:
             return [core for call in self._calls() for core in call.finish().counters]
-        knobs = replace(self.knobs, cores=groups, fast=True)
-        again = prepare_launch(self.library, self.problem, self.question, knobs, self.decoded)
+        options = replace(self.options, cores=groups, fast=True)
+        again = prepare_launch(self.library, self.problem, self.encoded, options, self.decoded)
         again.launch()
         return again._counters(groups)
 
@@ -105,7 +104,7 @@ class AscendLaunch:
             moved += sum(array.nbytes for array in (*read, *written))
         return moved
 
-    def _calls(self) -> list[Call]:
+    def _calls(self) -> list[PreparedCall]:
         both = (self.forward, self.backward)
         return [one.call for one in both if one is not None]
 
@@ -113,29 +112,29 @@ class AscendLaunch:
 def prepare_launch(
     library: Any,
     problem: Problem,
-    question: Question,
-    knobs: Knobs,
-    decoded: Callable[[Problem, Answer, Gradients | None], Result],
+    encoded: EncodedProblem,
+    options: EmulatorOptions,
+    decoded: Callable[[Problem, ForwardAnswer, BackwardAnswer | None], Result],
 ) -> AscendLaunch:
     """Encode, allocate and, for a device, upload, so that nothing of it is left to a launch."""
-    forward = prepare_forward(library, question, knobs=knobs)
+    forward = prepare_forward(library, encoded, options=options)
     backward = None
     if problem.dout is not None:
         backward = prepare_backward(
             library,
-            question,
+            encoded,
             out=forward.out,
             dout=encode(problem.dout, problem.format),
             lse=forward.lse,
             dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
-            knobs=knobs,
+            options=options,
             after=forward.call,
         )
     return AscendLaunch(
         library=library,
         problem=problem,
-        question=question,
-        knobs=knobs,
+        encoded=encoded,
+        options=options,
         forward=forward,
         backward=backward,
         decoded=decoded,

@@ -13,7 +13,7 @@ PATHS = ("GM to UB", "GM to L1", "UB to GM", "L0C to GM", "L1 to L0A", "L1 to L0
 CORES = ("AIC", "AIV0", "AIV1")
 
 
-class Tensor(ctypes.Structure):
+class TensorStruct(ctypes.Structure):
     """NpuTensor."""
 
     _fields_ = (
@@ -25,7 +25,7 @@ class Tensor(ctypes.Structure):
     )
 
 
-class Pairs(ctypes.Structure):
+class PairsStruct(ctypes.Structure):
     """NpuPairs."""
 
     _fields_ = (
@@ -38,7 +38,7 @@ class Pairs(ctypes.Structure):
     )
 
 
-class Bits(ctypes.Structure):
+class BitsStruct(ctypes.Structure):
     """NpuBits."""
 
     _fields_ = (
@@ -50,7 +50,7 @@ class Bits(ctypes.Structure):
     )
 
 
-class Emulation(ctypes.Structure):
+class EmulationStruct(ctypes.Structure):
     """NpuEmulation."""
 
     _fields_ = (
@@ -66,7 +66,7 @@ class Emulation(ctypes.Structure):
     )
 
 
-class Counters(ctypes.Structure):
+class CountersStruct(ctypes.Structure):
     """NpuCounters."""
 
     _fields_ = (
@@ -80,7 +80,7 @@ class Counters(ctypes.Structure):
     )
 
 
-class Launch(ctypes.Structure):
+class LaunchStruct(ctypes.Structure):
     """NpuLaunch."""
 
     _fields_ = (
@@ -88,7 +88,7 @@ class Launch(ctypes.Structure):
         ("workspace", ctypes.c_void_p),
         ("workspace_bytes", ctypes.c_int64),
         ("stream", ctypes.c_void_p),
-        ("emulation", Emulation),
+        ("emulation", EmulationStruct),
         ("text", ctypes.c_void_p),
         ("text_bytes", ctypes.c_int64),
         ("counters", ctypes.c_void_p),
@@ -97,7 +97,7 @@ class Launch(ctypes.Structure):
     )
 
 
-class Problem(ctypes.Structure):
+class ProblemStruct(ctypes.Structure):
     """NpuProblem."""
 
     _fields_ = (
@@ -109,42 +109,42 @@ class Problem(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("anchor", "format")),
         *((name, ctypes.c_float) for name in ("scale", "softcap", "keep_prob")),
         ("reserved", ctypes.c_int32),
-        *((name, Tensor) for name in ("q", "k", "v")),
-        ("bias", Pairs),
-        *((name, Bits) for name in ("keep", "dropout")),
+        *((name, TensorStruct) for name in ("q", "k", "v")),
+        ("bias", PairsStruct),
+        *((name, BitsStruct) for name in ("keep", "dropout")),
         ("slopes", ctypes.c_void_p),
         ("slopes_stride_batch", ctypes.c_int64),
         ("sink", ctypes.c_void_p),
     )
 
 
-class Forward(ctypes.Structure):
+class ForwardStruct(ctypes.Structure):
     """NpuForward."""
 
     _fields_ = (
         ("struct_bytes", ctypes.c_uint64),
-        ("problem", Problem),
-        ("out", Tensor),
+        ("problem", ProblemStruct),
+        ("out", TensorStruct),
         *((name, ctypes.c_void_p) for name in ("lse", "softmax_max", "softmax_sum")),
-        ("launch", Launch),
+        ("launch", LaunchStruct),
     )
 
 
-class Backward(ctypes.Structure):
+class BackwardStruct(ctypes.Structure):
     """NpuBackward."""
 
     _fields_ = (
         ("struct_bytes", ctypes.c_uint64),
-        ("problem", Problem),
-        *((name, Tensor) for name in ("out", "dout")),
+        ("problem", ProblemStruct),
+        *((name, TensorStruct) for name in ("out", "dout")),
         *((name, ctypes.c_void_p) for name in ("lse", "dlse")),
-        *((name, Tensor) for name in ("dq", "dk", "dv")),
+        *((name, TensorStruct) for name in ("dq", "dk", "dv")),
         *((name, ctypes.c_void_p) for name in ("dbias", "dsink")),
-        ("launch", Launch),
+        ("launch", LaunchStruct),
     )
 
 
-class DropoutMask(ctypes.Structure):
+class DropoutMaskStruct(ctypes.Structure):
     """NpuDropoutMask."""
 
     _fields_ = (
@@ -156,8 +156,8 @@ class DropoutMask(ctypes.Structure):
         ("reserved", ctypes.c_int32),
         ("bits", ctypes.c_void_p),
         ("bits_bytes", ctypes.c_int64),
-        ("launch", Launch),
+        ("launch", LaunchStruct),
     )
 
 
-QUESTIONS = (Forward, Backward, DropoutMask)  # numbered as in npu_struct_bytes
+CALLS = (ForwardStruct, BackwardStruct, DropoutMaskStruct)  # numbered as in npu_struct_bytes

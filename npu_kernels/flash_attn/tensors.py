@@ -15,7 +15,7 @@ from torch import Tensor
 
 from npu_kernels.ascend_c import backward as gradients
 from npu_kernels.ascend_c.dropout_bits import keep_bits
-from npu_kernels.ascend_c.encoded import Question
+from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.forward import flash_forward
 from npu_kernels.ascend_c.kernel import AscendKernel, kernel
 from reference.dropout import Dropout
@@ -45,7 +45,7 @@ class Asked:
 def forward(asked: Asked) -> tuple[Tensor, Tensor]:
     """Out and lse."""
     on = _kernel(asked.q)
-    launch = flash_forward(on.library, _question(on, asked), knobs=on.knobs)
+    launch = flash_forward(on.library, _question(on, asked), options=on.options)
     return _tensor(launch.out, asked.q), torch.from_numpy(launch.lse).to(asked.q.device)
 
 
@@ -61,7 +61,7 @@ def backward(
         dout=_values(dout),
         lse=_floats(lse),
         dlse=None if dlse is None else _floats(dlse),
-        knobs=on.knobs,
+        options=on.options,
     )
     dq, dk, dv = (_tensor(one, asked.q) for one in (launch.dq, launch.dk, launch.dv))
     dsink = np.empty(0, np.float32) if launch.dsink is None else launch.dsink
@@ -72,9 +72,9 @@ def _kernel(q: Tensor) -> AscendKernel:
     return kernel("emulated" if q.device.type == "cpu" else "device")
 
 
-def _question(on: AscendKernel, asked: Asked) -> Question:
+def _question(on: AscendKernel, asked: Asked) -> EncodedProblem:
     drops = asked.rng is not None
-    question = Question(
+    encoded = EncodedProblem(
         q=_values(asked.q),
         k=_values(asked.k),
         v=_values(asked.v),
@@ -87,10 +87,10 @@ def _question(on: AscendKernel, asked: Asked) -> Question:
         cu_seqlens_q=_offsets(asked.cu_seqlens_q),
         cu_seqlens_k=_offsets(asked.cu_seqlens_k),
     )
-    return question if not drops else replace(question, **_dropout(on, asked, question))
+    return encoded if not drops else replace(encoded, **_dropout(on, asked, encoded))
 
 
-def _dropout(on: AscendKernel, asked: Asked, question: Question) -> dict[str, Any]:
+def _dropout(on: AscendKernel, asked: Asked, encoded: EncodedProblem) -> dict[str, Any]:
     """The decisions of this call's stream: the same in forward and backward."""
     assert asked.rng is not None
     seed, offset = (word % 2**64 for word in asked.rng.tolist())
@@ -98,11 +98,11 @@ def _dropout(on: AscendKernel, asked: Asked, question: Question) -> dict[str, An
     made = keep_bits(
         on.library,
         dropout,
-        seqlens_q=_lengths(question.q, question.cu_seqlens_q),
-        seqlens_k=_lengths(question.k, question.cu_seqlens_k),
-        heads_q=question.q.shape[-2],
-        packed=question.is_packed,
-        knobs=on.knobs,
+        seqlens_q=_lengths(encoded.q, encoded.cu_seqlens_q),
+        seqlens_k=_lengths(encoded.k, encoded.cu_seqlens_k),
+        heads_q=encoded.q.shape[-2],
+        packed=encoded.is_packed,
+        options=on.options,
     )
     return {"dropout": made.bits, "keep_prob": float(np.float32(1.0 - dropout.p))}
 

@@ -12,11 +12,11 @@ import numpy as np
 from kernels.refusals import LEGAL, REFUSED, Altered
 from support import every_feature
 
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from npu_kernels.ascend_c import binding
 from npu_kernels.ascend_c import kernel as ascend_c
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from reference.problem import Problem, Unsupported
 
 SHAPES = ((1, 1, 1), (129, 200, 72), (65, 257, 200), (200, 100, 136), (0, 7, 16), (7, 0, 16))
@@ -25,7 +25,7 @@ SHAPES = ((1, 1, 1), (129, 200, 72), (65, 257, 200), (200, 100, 136), (0, 7, 16)
 def problems(format: str) -> list[Problem]:
     """Every shape, and all features together: packed in the one format, dense in the other."""
     shapes = [
-        question(
+        make_problem(
             format,
             batch=1,
             heads_k=1,
@@ -45,7 +45,10 @@ def main() -> None:
     library = binding.load(build.library(options=(*build.STRICT, *build.SANITIZED)))
     for format, fast in (("fp16", False), ("bf16", True)):
         kernel = ascend_c.AscendKernel(
-            name="sanitized", library=library, knobs=Knobs(fast=fast, cores=2), digest=""
+            name="sanitized",
+            library=library,
+            options=EmulatorOptions(fast=fast, cores=2),
+            digest="",
         )
         for problem in problems(format):
             answer = kernel(problem)

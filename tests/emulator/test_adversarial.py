@@ -11,10 +11,10 @@ from injections.injection import faulty
 from support.every_feature import everything
 
 import npu_kernels
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from npu_kernels.ascend_c.binding import CheckFailed
 from npu_kernels.ascend_c.kernel import AscendKernel
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from reference.problem import Problem
 
 SEEDS = range(200)
@@ -23,7 +23,7 @@ SOME_SEEDS = range(24)
 SHAPE = {"heads_q": 2, "heads_k": 1, "seqlen_q": 130, "seqlen_k": 200, "head_dim": 40}
 # Small, with tails on every side and several tasks for each core.
 ASKED = {
-    "causal": lambda: question("fp16", batch=1, **SHAPE, mask=CAUSAL),  # gradients, too
+    "causal": lambda: make_problem("fp16", batch=1, **SHAPE, mask=CAUSAL),  # gradients, too
     "everything": lambda: everything("bf16"),
 }
 FAULTS = [  # "no MTE1_M wait", "no PipeBarrier<PIPE_V>"
@@ -34,7 +34,7 @@ FAULTS = [  # "no MTE1_M wait", "no PipeBarrier<PIPE_V>"
 
 
 def answer(kernel: AscendKernel, problem: Problem, **turned: object) -> bytes:
-    chosen = replace(kernel, knobs=Knobs(cores=2, **turned))
+    chosen = replace(kernel, options=EmulatorOptions(cores=2, **turned))
     return b"".join(tensor.tobytes() for _, tensor in chosen(problem).tensors())
 
 

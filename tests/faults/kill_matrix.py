@@ -12,17 +12,17 @@ import sys
 
 from conformance.cases import all_cases
 from conformance.cases.case import Case
-from conformance.cases.faults import BUGS
+from conformance.cases.faults import FAULTS
 from faults.test_claims import verdict
 
 
-def budget(bug: str, case: Case, format: str) -> str:
+def ratio(fault: str, case: Case, format: str) -> str:
     """The worst tensor's error / allowed."""
     try:
-        judged = verdict(bug, case, format)
+        judged = verdict(fault, case, format)
     except (AttributeError, TypeError, ValueError, IndexError, KeyError):
         return "-"
-    return f"{max(score.budget for score in judged.scores):.2g}"
+    return f"{max(score.ratio for score in judged.tensors):.2g}"
 
 
 def main(ids: list[str]) -> None:
@@ -30,9 +30,15 @@ def main(ids: list[str]) -> None:
     asked = [(case, format) for case in all_cases() if case.id in ids for format in case.formats]
     for case, format in asked:
         variant = case.variant()
-        for bug in BUGS:
-            claimed = "claimed" if bug in case.catches else ""
-            row = (case.id.ljust(28), format, bug.ljust(32), budget(bug, variant, format), claimed)
+        for fault in FAULTS:
+            claimed = "claimed" if fault in case.catches else ""
+            row = (
+                case.id.ljust(28),
+                format,
+                fault.ljust(32),
+                ratio(fault, variant, format),
+                claimed,
+            )
             print(*row)
 
 

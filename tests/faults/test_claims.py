@@ -10,8 +10,8 @@ import pytest
 
 from conformance.cases import all_cases
 from conformance.cases.case import Case
-from conformance.cases.faults import BUGS
-from conformance.verdict.expected import question
+from conformance.cases.faults import FAULTS
+from conformance.verdict.expected import expect
 from conformance.verdict.verdict import Verdict, judge
 from faults import MUTANTS
 from faults.host_kernel import Host
@@ -22,11 +22,11 @@ from reference.problem import Problem
 WHOLE = "whole"  # stands for the kernel that has no fault
 CASES = [case for case in all_cases() if case.catches]
 CLAIMS = [
-    pytest.param(small, format, bug, id=f"{case.id}-{format}-{bug}")
+    pytest.param(small, format, fault, id=f"{case.id}-{format}-{fault}")
     for case, small in ((case, case.variant()) for case in CASES)
     for format in case.formats
-    for bug in (WHOLE, *case.catches)
-    if bug == WHOLE or (bug in BUGS and format in BUGS[bug].formats)
+    for fault in (WHOLE, *case.catches)
+    if fault == WHOLE or (fault in FAULTS and format in FAULTS[fault].formats)
 ]
 
 
@@ -42,11 +42,11 @@ def sibling(problem: Problem) -> Problem:
     )
 
 
-def verdict(bug: str, case: Case, format: str) -> Verdict:
+def verdict(fault: str, case: Case, format: str) -> Verdict:
     """What the judge says of a kernel: after a sibling question, where the case is about that."""
-    asked = question(case, format, seed=0)
-    kernel = Host() if bug == WHOLE else MUTANTS[bug]()
-    if any(BUGS[name].needs_two_calls for name in {bug, *case.catches} & BUGS.keys()):
+    asked = expect(case, format, seed=0)
+    kernel = Host() if fault == WHOLE else MUTANTS[fault]()
+    if any(FAULTS[name].needs_two_calls for name in {fault, *case.catches} & FAULTS.keys()):
         kernel(sibling(asked.problem))
     return judge(
         kernel(asked.problem),
@@ -57,32 +57,32 @@ def verdict(bug: str, case: Case, format: str) -> Verdict:
     )
 
 
-def is_strict(bug: str, case: Case, format: str) -> bool:
+def is_strict(fault: str, case: Case, format: str) -> bool:
     """Whether the claim is about the statistics; then the whole kernel must satisfy them too."""
-    bugs = case.catches if bug == WHOLE else (bug,)
-    return any(format in BUGS[name].strict_only for name in bugs if name in BUGS)
+    faults = case.catches if fault == WHOLE else (fault,)
+    return any(format in FAULTS[name].strict_only for name in faults if name in FAULTS)
 
 
-@pytest.mark.parametrize(("case", "format", "bug"), CLAIMS)
+@pytest.mark.parametrize(("case", "format", "fault"), CLAIMS)
 def test_the_judge_rejects_what_a_case_catches_and_accepts_the_whole_kernel(
-    case: Case, format: str, bug: str
+    case: Case, format: str, fault: str
 ) -> None:
-    passes = verdict(bug, case, format).passes(strict=is_strict(bug, case, format))
-    assert passes == (bug == WHOLE)
+    passes = verdict(fault, case, format).passes(strict=is_strict(fault, case, format))
+    assert passes == (fault == WHOLE)
 
 
 def test_cases_catch_nothing_but_faults_of_the_catalogue() -> None:
-    assert {bug for case in CASES for bug in case.catches} <= BUGS.keys()
+    assert {fault for case in CASES for fault in case.catches} <= FAULTS.keys()
 
 
 def test_every_fault_has_a_broken_kernel() -> None:
-    assert MUTANTS.keys() == BUGS.keys()
+    assert MUTANTS.keys() == FAULTS.keys()
 
 
-@pytest.mark.parametrize("bug", BUGS)
-def test_some_case_catches_each_fault_in_every_format_of_it(bug: str) -> None:
-    caught = {format for case in CASES if bug in case.catches for format in case.formats}
-    assert caught >= set(BUGS[bug].formats)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_some_case_catches_each_fault_in_every_format_of_it(fault: str) -> None:
+    caught = {format for case in CASES if fault in case.catches for format in case.formats}
+    assert caught >= set(FAULTS[fault].formats)
 
 
 def test_each_claim_is_made_once() -> None:

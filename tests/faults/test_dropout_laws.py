@@ -16,11 +16,11 @@ from conformance.dropout.recovery import mean
 from conformance.dropout.recovery.probes import SHAPES, asking, stream
 from conformance.dropout.recovery.recover import Broken, masks_of_kernel
 from conformance.dropout.statistics.battery import battery
-from conformance.kernel import Subject
-from conformance.laws.assertions import question as laws_question
+from conformance.kernel import LoadedKernel
+from conformance.laws.assertions import make_problem
 from conformance.run.record import words
 from conformance.verdict.ask import ask as judged
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from faults import MUTANTS
 from faults.host_kernel import F32, Host
 from faults.misreading import takes_head
@@ -42,14 +42,14 @@ LATER = laws.test_the_mask_does_not_depend_on_later_sequences
 BITS = laws.test_packed_bits_are_the_mask
 
 
-def subject(function, kind="problem"):
+def loaded(function, kind="problem"):
     """A kernel whose contract says whose decisions it drops by."""
 
     def kernel(problem):
         return function(problem)
 
     kernel.contract = Contract(dropout=kind)
-    return Subject(spec="tests", name="tests", function=kernel)
+    return LoadedKernel(spec="tests", name="tests", function=kernel)
 
 
 def ask(law, kernel, **asked):
@@ -168,11 +168,11 @@ each = pytest.mark.parametrize(
 def test_a_law_names_the_fault(broken, law, asked, words):
     make = LOCAL.get(broken) or MUTANTS[broken]
     with pytest.raises(Broken) as caught:
-        ask(law, subject(make()), **asked)
+        ask(law, loaded(make()), **asked)
     assert re.search(words, str(caught.value)), str(caught.value)
 
 
-HONEST = subject(Host())
+HONEST = loaded(Host())
 
 
 STATED = {f"{one[1].__name__}-{one[2]}": one[1:3] for one in CAUGHT}
@@ -193,9 +193,9 @@ MEANS = {
 
 @pytest.mark.parametrize(("broken", "words"), MEANS.items(), ids=MEANS)
 def test_the_mean_answer_names_the_fault_without_a_mask(broken, words):
-    asked = mean.question(FP16, stream(0), backward=True)
+    asked = mean.make_problem(FP16, stream(0), backward=True)
     with pytest.raises(Broken, match=words):
-        mean.require_no_effect(subject(MUTANTS[broken](), "own"), asked)
+        mean.require_no_effect(loaded(MUTANTS[broken](), "own"), asked)
 
 
 STATISTICS = {
@@ -207,7 +207,7 @@ STATISTICS = {
 
 @pytest.mark.parametrize(("broken", "words"), STATISTICS.items(), ids=STATISTICS)
 def test_statistics_name_the_fault_of_a_generator_of_its_own(broken, words):
-    kernel = subject(replace(MUTANTS[broken](), block_q=256, block_k=128), "own")
+    kernel = loaded(replace(MUTANTS[broken](), block_q=256, block_k=128), "own")
     findings = battery(masks_of_kernel(kernel, p=0.1, calls=2))
     assert not findings.passes
     assert words in findings.likely
@@ -215,7 +215,7 @@ def test_statistics_name_the_fault_of_a_generator_of_its_own(broken, words):
 
 def drawing_anew():
     """A kernel that cannot be seeded."""
-    return subject(never_the_same(), "unseeded")
+    return loaded(never_the_same(), "unseeded")
 
 
 def test_what_one_call_shows_is_asked_of_a_kernel_that_cannot_be_seeded():
@@ -233,11 +233,11 @@ def test_what_takes_several_calls_is_declined_for_it(law, asked):
 
 @pytest.mark.parametrize("kind", ["own", "unseeded"])
 def test_the_cases_decline_dropout_that_the_oracle_cannot_know(kind):
-    dropped = Question(problem=laws_question("fp16", dropout=stream(0)))
+    dropped = Expected(problem=make_problem("fp16", dropout=stream(0)))
     with pytest.raises(Unsupported) as declined:
-        judged(subject(Host(), kind), dropped)
+        judged(loaded(Host(), kind), dropped)
     assert words(str(declined.value)) == ["dropout"] and repr(kind) in str(declined.value)
-    assert judged(subject(Host(), kind), Question(problem=laws_question("fp16"))).passes()
+    assert judged(loaded(Host(), kind), Expected(problem=make_problem("fp16"))).passes()
 
 
 def test_a_kernel_in_child_processes_is_not_asked_for_what_no_seed_makes_differ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.cases.faults import BUGS
+from conformance.cases.faults import FAULTS
 from conformance.golden import manifest, stored
 from conformance.golden.manifest import Entry
 from conformance.golden.sets import FOLDER
@@ -16,26 +16,28 @@ from faults.host_kernel import Host
 WHOLE = "whole"  # stands for the kernel that has no fault
 ENTRIES = list(manifest.read(FOLDER).entries.values())
 CLAIMS = [
-    pytest.param(entry, bug, id=f"{entry.key}-{bug}")
+    pytest.param(entry, fault, id=f"{entry.key}-{fault}")
     for entry in ENTRIES
     if entry.about.catches
-    for bug in (WHOLE, *entry.about.catches)
-    if bug == WHOLE or entry.about.format in BUGS[bug].formats
+    for fault in (WHOLE, *entry.about.catches)
+    if fault == WHOLE or entry.about.format in FAULTS[fault].formats
 ]
 
 
-def verdict(entry: Entry, bug: str) -> Verdict:
+def verdict(entry: Entry, fault: str) -> Verdict:
     vector = stored.load(FOLDER, entry)
-    question = asked(vector, forward=False)
-    kernel = Host() if bug == WHOLE else MUTANTS[bug]()
-    return judged(vector, question, kernel(question.problem))
+    expected = asked(vector, forward=False)
+    kernel = Host() if fault == WHOLE else MUTANTS[fault]()
+    return judged(vector, expected, kernel(expected.problem))
 
 
-@pytest.mark.parametrize(("entry", "bug"), CLAIMS)
-def test_a_vector_rejects_what_it_catches_and_accepts_the_whole_kernel(entry, bug):
-    assert verdict(entry, bug).passes() == (bug == WHOLE)
+@pytest.mark.parametrize(("entry", "fault"), CLAIMS)
+def test_a_vector_rejects_what_it_catches_and_accepts_the_whole_kernel(entry, fault):
+    assert verdict(entry, fault).passes() == (fault == WHOLE)
 
 
 def test_vectors_claim_faults_of_the_catalogue_once():
     claims = [entry.about.catches for entry in ENTRIES]
-    assert all(set(bugs) <= BUGS.keys() and len(set(bugs)) == len(bugs) for bugs in claims)
+    assert all(
+        set(faults) <= FAULTS.keys() and len(set(faults)) == len(faults) for faults in claims
+    )

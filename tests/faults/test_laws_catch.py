@@ -11,8 +11,8 @@ import pytest
 
 from conformance import test_laws as laws
 from conformance import test_memory as memory
-from conformance.kernel import InputChanged, Subject
-from conformance.laws.assertions import CAUSAL, QUESTIONS
+from conformance.kernel import InputChanged, LoadedKernel
+from conformance.laws.assertions import CAUSAL, PROBLEMS
 from faults.host_kernel import Host
 from reference.contract import Contract
 from reference.formats import Array
@@ -121,7 +121,7 @@ def leaks(problem: Problem, result: Result) -> dict[str, Array]:
     return {"out": result.out + 0 * problem.q.sum()}
 
 
-PLAIN, GQA = QUESTIONS["plain"], QUESTIONS["causal-gqa"]
+PLAIN, GQA = PROBLEMS["plain"], PROBLEMS["causal-gqa"]
 SIBLINGS = {
     name: dict(zip(("change", "here", "there", "factor"), sibling, strict=True))
     for name, sibling in memory.SIBLINGS.items()
@@ -239,27 +239,27 @@ CAUGHT: dict[str, tuple[Callable[..., None], dict[str, Any], Callable[[], Callab
 every_law = pytest.mark.parametrize(("law", "asked", "broken"), CAUGHT.values(), ids=CAUGHT)
 
 
-def subject(function: Callable) -> Subject:
-    return Subject(spec="broken", name="broken", function=function)
+def loaded(function: Callable) -> LoadedKernel:
+    return LoadedKernel(spec="broken", name="broken", function=function)
 
 
 @every_law
 def test_a_law_holds_for_an_honest_kernel(law, asked, broken):
-    law(subject(HONEST), "fp32", **asked)
+    law(loaded(HONEST), "fp32", **asked)
 
 
 @every_law
 def test_a_law_rejects_a_kernel_that_breaks_it(law, asked, broken):
     with pytest.raises((AssertionError, InputChanged)):
-        law(subject(broken()), "fp32", **asked)
+        law(loaded(broken()), "fp32", **asked)
 
 
-def promising(function: Callable[[Problem], Result]) -> Subject:
+def promising(function: Callable[[Problem], Result]) -> LoadedKernel:
     def kernel(problem: Problem) -> Result:
         return function(problem)
 
     kernel.contract = Contract(ignores_masked_nan=True)
-    return subject(kernel)
+    return loaded(kernel)
 
 
 def without_nan(problem: Problem) -> Result:
@@ -273,7 +273,7 @@ def test_a_kernel_that_promises_to_ignore_hidden_nan_is_held_to_it():
     with pytest.raises(AssertionError):
         law(promising(HONEST), "fp32", mask=mask)
     with pytest.raises(Unsupported, match="does not promise"):
-        law(subject(HONEST), "fp32", mask=mask)
+        law(loaded(HONEST), "fp32", mask=mask)
 
 
 def test_every_law_is_shown_to_catch_something():
@@ -303,15 +303,15 @@ def forward_only(problem: Problem) -> Result:
 
 @pytest.mark.parametrize("kernel", [in_base_two, forward_only])
 def test_the_laws_hold_for_kernels_that_say_what_they_do_otherwise(kernel):
-    laws.test_the_order_of_keys_does_not_matter(subject(kernel), "fp32", "plain")
-    laws.test_two_sets_of_keys_merge_by_their_lse(subject(kernel), "fp32", 64)
+    laws.test_the_order_of_keys_does_not_matter(loaded(kernel), "fp32", "plain")
+    laws.test_two_sets_of_keys_merge_by_their_lse(loaded(kernel), "fp32", 64)
 
 
 def test_laws_about_what_a_kernel_does_not_do_are_declined():
     with pytest.raises(Unsupported):
-        laws.test_gradients_scale_with_dout(subject(forward_only), "fp32", PLAIN)
-    without_lse = subject(lambda problem: replace(HONEST(problem), lse=None))
+        laws.test_gradients_scale_with_dout(loaded(forward_only), "fp32", PLAIN)
+    without_lse = loaded(lambda problem: replace(HONEST(problem), lse=None))
     with pytest.raises(Unsupported, match="no lse"):
         laws.test_two_sets_of_keys_merge_by_their_lse(without_lse, "fp32", 64)
     laws.test_a_constant_added_to_every_key_moves_lse_and_nothing_else(without_lse, "fp32", PLAIN)
-    laws.test_gradients_scale_with_dout(subject(HONEST), "fp16", PLAIN)
+    laws.test_gradients_scale_with_dout(loaded(HONEST), "fp16", PLAIN)

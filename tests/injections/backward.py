@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from support import every_feature
 
-from conformance.laws.assertions import question
+from conformance.laws.assertions import make_problem
 from injections.injection import Injection
 from reference.problem import Problem
 
@@ -17,13 +17,13 @@ DELTA, BIAS, PLAN = "backward/delta.h", "backward/dbias.h", "host/backward_plan.
 
 def with_bias(format: str, **asked: object) -> Problem:
     """A problem with a bias for each key, whose gradient sums over queries."""
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     return problem.replace(bias=every_feature.normal(1, 1, 1, problem.max_seqlen_k))
 
 
 def two_sequences(format: str, **asked: object) -> Problem:
     """A packed problem, of lengths that end in the middle of a tile."""
-    dense = question(format, **{**asked, "batch": 1, "seqlen_q": 200, "seqlen_k": 300})
+    dense = make_problem(format, **{**asked, "batch": 1, "seqlen_q": 200, "seqlen_k": 300})
     tensors = {name: getattr(dense, name)[0] for name in ("q", "k", "v", "dout")}
     offsets = {"cu_seqlens_q": np.array([0, 70, 200]), "cu_seqlens_k": np.array([0, 170, 300])}
     return dense.replace(**tensors, **offsets)

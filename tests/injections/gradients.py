@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from support import every_feature
 
-from conformance.laws.assertions import question
+from conformance.laws.assertions import make_problem
 from injections.injection import Injection
 from reference.dropout import Dropout
 from reference.mask import Mask
@@ -21,19 +21,19 @@ BIAS, SINK = "backward/dbias.h", "backward/dsink.h"
 
 def with_dlse(format: str, **asked: Any) -> Problem:
     """A problem at whose lse gradients of one sign arrive."""
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     return problem.replace(dlse=abs(every_feature.normal(*problem.shape_lse)))
 
 
 def with_bias(format: str, **asked: Any) -> Problem:
     """A problem with a bias for each key."""
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     return problem.replace(bias=every_feature.normal(1, 1, 1, problem.max_seqlen_k))
 
 
 def with_bias_of_queries(format: str, **asked: Any) -> Problem:
     """A problem with a bias for each query, whose gradient sums over keys."""
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     return problem.replace(bias=every_feature.normal(1, 1, problem.max_seqlen_q, 1))
 
 

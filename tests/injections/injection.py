@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from npu_kernels.ascend_c import binding, kernel
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from reference.problem import Problem
 
 SHAPE = {"batch": 1, "heads_q": 1, "heads_k": 1, "seqlen_q": 200, "seqlen_k": 300, "head_dim": 40}
@@ -43,7 +43,7 @@ class Injection:
     by: str = "emulator"
     asked: dict[str, Any] = field(default_factory=dict)
     format: str = "fp16"
-    made_by: Callable[..., Problem] = question
+    made_by: Callable[..., Problem] = make_problem
     backward: bool = False
 
     def problem(self) -> Problem:
@@ -74,5 +74,5 @@ def faulty(injection: Injection, folder: Path) -> kernel.AscendKernel:
     file.write_text(text.replace(injection.old, injection.new))
     library = binding.load(build.library(kernel=copy, kernel_options=("-O0",)))
     return kernel.AscendKernel(
-        name="faulty", library=library, knobs=Knobs(cores=1), digest=build.digest(copy)
+        name="faulty", library=library, options=EmulatorOptions(cores=1), digest=build.digest(copy)
     )

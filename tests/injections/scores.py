@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from conformance.laws.assertions import grid, question
+from conformance.laws.assertions import grid, make_problem
 from conformance.laws.transform import pack
 from injections.injection import SHAPE, Injection
 from reference.dropout import Dropout
@@ -40,12 +40,14 @@ CAPPED = {"softcap": 2.0}
 def sequences(format: str, *, seqlen_q: int, seqlen_k: int, **asked: object) -> Problem:
     """Three packed sequences, the one in the middle without keys."""
     keys = (seqlen_k, 0, 70)
-    return pack([question(format, seqlen_q=seqlen_q, seqlen_k=n, seed=n, **asked) for n in keys])
+    return pack(
+        [make_problem(format, seqlen_q=seqlen_q, seqlen_k=n, seed=n, **asked) for n in keys]
+    )
 
 
 def narrow_values(format: str, **asked: object) -> Problem:
     """A head_dim_v that is another number of 16s than head_dim."""
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     return problem.replace(v=problem.v[..., :24].copy(), dout=None)
 
 

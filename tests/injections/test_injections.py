@@ -58,7 +58,7 @@ def test_after_a_refusal_the_library_runs_on(tmp_path):
     for _ in range(2):
         with pytest.raises(CheckFailed):
             kernel(injection.problem())
-    fast = replace(kernel, knobs=replace(kernel.knobs, fast=True))
+    fast = replace(kernel, options=replace(kernel.options, fast=True))
     with pytest.raises(CheckFailed):
         fast(injection.problem())
     assert not failures(npu_kernels.emulated, injection.problem())

@@ -13,12 +13,12 @@ import pytest
 from support import every_feature
 
 import npu_kernels
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
 from conformance.verdict.verdict import Verdict, judge
 from npu_kernels.ascend_c import kernel as ascend_c
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import MMAD_ORDERS, Knobs, parse
+from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions, parse
 from reference import dense
 from reference.bounds import error_bound
 from reference.problem import Problem
@@ -33,7 +33,7 @@ def kernel():
 
 
 def forward(format: str, **asked: object) -> Problem:
-    return question(format, **asked).replace(dout=None)
+    return make_problem(format, **asked).replace(dout=None)
 
 
 def verdict(kernel: ascend_c.AscendKernel, problem: Problem) -> Verdict:
@@ -136,7 +136,7 @@ TURNED = [
 
 @pytest.mark.parametrize("words", TURNED)
 def test_no_knob_breaks_the_contract(kernel, words):
-    turned = replace(kernel, knobs=parse(words))
+    turned = replace(kernel, options=parse(words))
     for format in FORMATS:
         assert not verdict(turned, every_feature.everything(format, head_dim=64)).failures
 
@@ -146,22 +146,28 @@ def same(results: list) -> bool:
     return all(answer == answers[0] for answer in answers)
 
 
-def with_knobs(kernel: ascend_c.AscendKernel, problem: Problem, *knobs: Knobs) -> list:
-    return [replace(kernel, knobs=turned)(problem) for turned in knobs]
+def with_knobs(kernel: ascend_c.AscendKernel, problem: Problem, *options: EmulatorOptions) -> list:
+    return [replace(kernel, options=turned)(problem) for turned in options]
 
 
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("format", FORMATS)
 def test_bits_do_not_depend_on_the_number_of_cores_nor_on_checking(kernel, format, packed):
     problem = every_feature.everything(format, packed=packed)
-    knobs = [Knobs(cores=cores, fast=fast) for cores in (1, 3, 20, 24) for fast in (True, False)]
-    assert same(with_knobs(kernel, problem, *knobs))
+    options = [
+        EmulatorOptions(cores=cores, fast=fast)
+        for cores in (1, 3, 20, 24)
+        for fast in (True, False)
+    ]
+    assert same(with_knobs(kernel, problem, *options))
 
 
 def test_knobs_change_bits(kernel):
     problem = every_feature.everything("fp16", head_dim=128)
-    assert not same(with_knobs(kernel, problem, Knobs(), Knobs(mmad="tree16")))
-    assert not same(with_knobs(kernel, problem, *(Knobs(exp=4, seed=seed) for seed in (1, 2))))
+    assert not same(with_knobs(kernel, problem, EmulatorOptions(), EmulatorOptions(mmad="tree16")))
+    assert not same(
+        with_knobs(kernel, problem, *(EmulatorOptions(exp=4, seed=seed) for seed in (1, 2)))
+    )
 
 
 def test_counters_tell_what_the_cube_multiplied(kernel):

@@ -9,14 +9,14 @@ import pytest
 from support import every_feature
 
 import npu_kernels
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
 from conformance.verdict.conventions import statistics
 from conformance.verdict.verdict import Verdict, judge
 from npu_kernels.ascend_c import kernel as ascend_c
 from npu_kernels.ascend_c.backward import flash_backward
-from npu_kernels.ascend_c.encoded import Question
-from npu_kernels.emulator.knobs import MMAD_ORDERS, Knobs, parse
+from npu_kernels.ascend_c.encoded import EncodedProblem
+from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions, parse
 from reference import dense
 from reference.bounds import error_bound
 from reference.formats import FP16
@@ -77,7 +77,7 @@ ASKED = {
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 @pytest.mark.parametrize("format", FORMATS)
 def test_gradients_keep_the_contract(kernel, format, asked):
-    assert not verdict(kernel, question(format, **asked)).failures
+    assert not verdict(kernel, make_problem(format, **asked)).failures
 
 
 @pytest.mark.parametrize("name", every_feature.FEATURES)
@@ -95,12 +95,12 @@ def test_all_features_go_together(kernel, format, packed):
 
 @pytest.mark.parametrize("name", ["causal-long-q", "gqa"])
 def test_gradients_of_given_statistics_keep_the_contract(kernel, name):
-    assert not verdict_alone(kernel, question("fp16", **ASKED[name])).failures
+    assert not verdict_alone(kernel, make_problem("fp16", **ASKED[name])).failures
 
 
 @pytest.mark.parametrize("head_dim", [1, 7, 16, 40, 127, 128, 129, 192, 250, 256])
 def test_any_head_dim_will_do(kernel, head_dim):
-    problem = question("bf16", head_dim=head_dim, seqlen_q=70, seqlen_k=140, mask=CAUSAL)
+    problem = make_problem("bf16", head_dim=head_dim, seqlen_q=70, seqlen_k=140, mask=CAUSAL)
     assert not verdict(kernel, problem).failures
 
 
@@ -119,7 +119,7 @@ TURNED = [
 
 @pytest.mark.parametrize("words", TURNED)
 def test_no_knob_breaks_the_contract(kernel, words):
-    turned = replace(kernel, knobs=parse(words))
+    turned = replace(kernel, options=parse(words))
     for format in FORMATS:
         problem = with_gradients(every_feature.everything(format, head_dim=64))
         assert not verdict(turned, problem).failures
@@ -136,20 +136,20 @@ def same(results: list) -> bool:
 @pytest.mark.parametrize("packed", [True, False])
 def test_bits_do_not_depend_on_the_number_of_cores_nor_on_checking(kernel, packed):
     problem = with_gradients(every_feature.everything("fp16", packed=packed))
-    knobs = [Knobs(cores=cores, fast=cores != 3) for cores in (1, 3, 20, 24, 64)]
-    assert same([replace(kernel, knobs=turned)(problem) for turned in knobs])
+    options = [EmulatorOptions(cores=cores, fast=cores != 3) for cores in (1, 3, 20, 24, 64)]
+    assert same([replace(kernel, options=turned)(problem) for turned in options])
 
 
 @pytest.mark.parametrize("layout", ["bnsd", "gapped", "every-other", "qkv", "expanded"])
 def test_strided_tensors_give_the_same_bits(kernel, layout):
-    strided = laid_out(question("fp16", seqlen_q=40, seqlen_k=40), layout)
+    strided = laid_out(make_problem("fp16", seqlen_q=40, seqlen_k=40), layout)
     names = ("q", "k", "v", "dout")
     close = strided.replace(**{name: getattr(strided, name).copy() for name in names})
     assert same([kernel(strided), kernel(close)])
 
 
 def test_rows_further_apart_than_the_chip_counts_give_the_same_bits(kernel):
-    near = question("fp16", batch=1, seqlen_q=40, seqlen_k=40)
+    near = make_problem("fp16", batch=1, seqlen_q=40, seqlen_k=40)
     far = {}
     for name in ("q", "k", "v", "dout"):
         far[name] = np.zeros((1, 40, 2, 33000), np.float32)[..., :32]  # 66000 elements to a row
@@ -180,9 +180,9 @@ def test_rows_that_see_nothing_and_keys_that_nobody_sees_get_exactly_0(kernel, f
     keep = np.ones((300, 400), bool)
     keep[130:150] = keep[:, 7] = False
     hidden = {"seqlen_q": 300, "seqlen_k": 400, "mask": Mask(window=(-5, 20), keep=keep)}
-    problem = with_gradients(question("fp16", **hidden))
+    problem = with_gradients(make_problem("fp16", **hidden))
     seen = problem.head_mask(0, 0).visible(range(300), range(400))
-    got = replace(kernel, knobs=Knobs(fast=fast))(problem)
+    got = replace(kernel, options=EmulatorOptions(fast=fast))(problem)
     assert (got.dq[:, ~seen.any(1)] == 0).all()
     assert (got.dk[:, ~seen.any(0)] == 0).all()
     assert (got.dv[:, ~seen.any(0)] == 0).all()
@@ -200,9 +200,11 @@ def test_pairs_that_are_hidden_add_nothing_to_the_bias(kernel):
 
 def test_keys_without_query_heads_get_exactly_0(kernel):
     queries, keys = np.zeros((1, 20, 0, 16), np.uint16), np.zeros((1, 30, 2, 16), np.uint16)
-    asked = Question(q=queries, k=keys, v=keys, format=FP16, scale=1.0)
+    asked = EncodedProblem(q=queries, k=keys, v=keys, format=FP16, scale=1.0)
     lse = np.zeros(asked.shape_lse, np.float32)
-    got = flash_backward(kernel.library, asked, out=queries, dout=queries, lse=lse, knobs=Knobs())
+    got = flash_backward(
+        kernel.library, asked, out=queries, dout=queries, lse=lse, options=EmulatorOptions()
+    )
     assert not got.dk.any()
     assert not got.dv.any()
 
@@ -212,7 +214,7 @@ def test_keys_without_query_heads_get_exactly_0(kernel):
 
 def test_there_are_seven_products(kernel):
     shape = {"batch": 1, "heads_q": 1, "heads_k": 1, "seqlen_q": 128, "seqlen_k": 128}
-    problem = question("fp16", **shape, head_dim=64)
+    problem = make_problem("fp16", **shape, head_dim=64)
     forward = kernel.launch(problem)
     launch = kernel.gradients(problem, forward.out, forward.lse)
     multiplied = sum(core.macs["M"] for core in launch.counters)
@@ -220,7 +222,7 @@ def test_there_are_seven_products(kernel):
 
 
 def test_without_dout_there_are_no_gradients(kernel):
-    problem = question("fp16").replace(dout=None)
+    problem = make_problem("fp16").replace(dout=None)
     assert all(getattr(kernel(problem), name) is None for name in GRADIENTS)
     with pytest.raises(Unsupported, match="no dout"):
         kernel.backward(problem, problem.q, np.zeros(problem.shape_lse))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.strides import with_steps
 from conformance.verdict.verdict import judge
 from reference import dense
@@ -21,7 +21,7 @@ LOWEST = {"fp16": -65504.0, "bf16": -3.3895e38}  # finite numbers of each format
 def asked(format: str, **changes: object) -> Problem:
     """One sequence of 130 queries and 150 keys, forward."""
     sizes = {"batch": 1, "seqlen_q": 130, "seqlen_k": 150, "heads_q": 1, "heads_k": 1}
-    return question(format, **{**sizes, **changes}).replace(dout=None)
+    return make_problem(format, **{**sizes, **changes}).replace(dout=None)
 
 
 def lowest_bias(format: str, *, everywhere: bool) -> Problem:

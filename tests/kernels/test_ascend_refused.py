@@ -14,11 +14,11 @@ from injections.injection import Injection, faulty
 from support import every_feature
 
 import npu_kernels
-from conformance.laws.assertions import question
+from conformance.laws.assertions import make_problem
 from kernels.refusals import LEGAL, REFUSED, Altered
 from npu_kernels.ascend_c.binding import CheckFailed
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import parse
+from npu_kernels.emulator.options import parse
 from reference.problem import Problem, Unsupported
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def kernel():
 
 
 def forward(format: str, **asked: object) -> Problem:
-    return question(format, **asked).replace(dout=None)
+    return make_problem(format, **asked).replace(dout=None)
 
 
 DECLINED = {

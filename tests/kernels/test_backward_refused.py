@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.laws.assertions import question
+from conformance.laws.assertions import make_problem
 from npu_kernels.ascend_c.backward import flash_backward
 from npu_kernels.ascend_c.bits16 import encode
-from npu_kernels.ascend_c.encode import question_of
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.ascend_c.encode import encode_problem
+from npu_kernels.emulator.options import EmulatorOptions
 from reference.problem import Problem, Unsupported
 
 
@@ -75,7 +75,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_a_bad_argument_is_refused_by_its_name(kernel, text):
-    problem = question("fp16")
+    problem = make_problem("fp16")
     forward = kernel.launch(problem)
     altered = replace(kernel, library=Altered(kernel.library, REFUSED[text]))
     with pytest.raises(ValueError, match=f"^{text}"):
@@ -116,7 +116,7 @@ class AlteredFromTheStart(Altered):
 
 @pytest.mark.parametrize("text", BEYOND)
 def test_what_is_too_large_is_declined_by_its_name(kernel, text):
-    problem = question("fp16")
+    problem = make_problem("fp16")
     forward = kernel.launch(problem)
     altered = replace(kernel, library=AlteredFromTheStart(kernel.library, BEYOND[text]))
     with pytest.raises(Unsupported, match=f"^{text}"):
@@ -140,14 +140,14 @@ def arguments(problem: Problem) -> dict:
 
 @pytest.mark.parametrize("text", ARGUMENTS)
 def test_an_array_of_another_shape_is_refused_by_its_name(kernel, text):
-    problem = question("fp16")
+    problem = make_problem("fp16")
     given = arguments(problem) | ARGUMENTS[text]
     with pytest.raises(ValueError, match=f"^{text}"):
-        flash_backward(kernel.library, question_of(problem), **given, knobs=Knobs())
+        flash_backward(kernel.library, encode_problem(problem), **given, options=EmulatorOptions())
 
 
 def test_statistics_that_are_nan_are_refused_however_they_come(kernel):
-    problem = question("fp16")
+    problem = make_problem("fp16")
     lse = np.zeros(problem.shape_lse)
     lse[1, 0, 3] = np.nan
     with pytest.raises(ValueError, match=r"^lse: NaN at 133: "):
@@ -155,7 +155,7 @@ def test_statistics_that_are_nan_are_refused_however_they_come(kernel):
 
 
 def test_out_is_taken_as_it_is_stored(kernel):
-    problem = question("bf16", seqlen_q=20, seqlen_k=20)
+    problem = make_problem("bf16", seqlen_q=20, seqlen_k=20)
     launch = kernel.launch(problem)
     stored = kernel.gradients(problem, launch.out, launch.lse)
     given = kernel.backward(problem, kernel(problem).out, launch.lse.astype(np.float64))

@@ -8,9 +8,9 @@ import pytest
 from conformance.cases.patterns import LAYOUTS
 from npu_kernels.ascend_c import binding, forward, tile_bits
 from npu_kernels.ascend_c.bits16 import encode
-from npu_kernels.ascend_c.encoded import Question
+from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from reference.formats import BF16, FP16
 
 # Says every number that it received. out is q; lse sums a row of bias, or of k; softmax_max counts
@@ -142,11 +142,13 @@ def numbers(*shape: int) -> np.ndarray:
     return (np.arange(np.prod(shape, dtype=int)) % 97).astype(np.float32).reshape(shape)
 
 
-def ask(stub, *, knobs: Knobs | None = None, **changes):
+def ask(stub, *, options: EmulatorOptions | None = None, **changes):
     shapes = {"q": (2, 3, 4, 4), "k": (2, 5, 2, 4), "v": (2, 5, 2, 4)}
     tensors = {name: encode(numbers(*shape), FP16) for name, shape in shapes.items()}
-    question = Question(**{**tensors, "format": FP16, "scale": 0.25, **changes})
-    return forward.flash_forward(binding.load(stub()), question, knobs=knobs or Knobs())
+    encoded = EncodedProblem(**{**tensors, "format": FP16, "scale": 0.25, **changes})
+    return forward.flash_forward(
+        binding.load(stub()), encoded, options=options or EmulatorOptions()
+    )
 
 
 def said(launch: forward.Launch) -> dict[str, list[float]]:
@@ -159,11 +161,11 @@ def heard(launch: forward.Launch, *names: str) -> list[float]:
 
 
 def test_sizes_and_knobs_arrive(stub):
-    knobs = Knobs(
+    options = EmulatorOptions(
         auto_sync=True, keeps_inf_nan=True, mmad="exact", exp=4, cores=7, seed=9, fast=True
     )
     v = encode(numbers(2, 5, 2, 3), FP16)
-    launch = ask(stub, v=v, knobs=knobs)
+    launch = ask(stub, v=v, options=options)
     sizes = ("batch", "heads_q", "heads_k", "seqlen_q", "seqlen_k", "head_dim", "head_dim_v")
     assert heard(launch, *sizes) == [2, 4, 2, 3, 5, 4, 3]
     turned = ("groups", "checked", "auto", "keeps", "mmad", "exp", "seed", "threads")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conformance.laws.assertions import question
-from kernels.mask_question import MaskQuestion
+from conformance.laws.assertions import make_problem
+from kernels.mask_problem import MaskProblem
 from npu_kernels.ascend_c import binding, dropout_bits, structs
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from reference.dropout import Dropout
 
 
@@ -23,16 +23,16 @@ def library():
 
 def packed(*lengths, heads_q=1):
     seqlens_q, seqlens_k = zip(*lengths, strict=True) if lengths else ((), ())
-    return MaskQuestion(seqlens_q=seqlens_q, seqlens_k=seqlens_k, heads_q=heads_q, packed=True)
+    return MaskProblem(seqlens_q=seqlens_q, seqlens_k=seqlens_k, heads_q=heads_q, packed=True)
 
 
 def dense(batch, heads_q, seqlen_q, seqlen_k):
-    return MaskQuestion(
+    return MaskProblem(
         seqlens_q=(seqlen_q,) * batch, seqlens_k=(seqlen_k,) * batch, heads_q=heads_q
     )
 
 
-QUESTIONS = {
+CALLS = {
     "one pair": dense(1, 1, 1, 1),
     "one row": dense(1, 1, 1, 300),
     "one column: rows begin anywhere in a block": dense(1, 1, 200, 1),
@@ -50,10 +50,10 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("name", CALLS)
 def test_every_bit_is_the_reference_s(library, name):
-    mask = QUESTIONS[name].ask(library)
-    np.testing.assert_array_equal(mask.bits.tiles, QUESTIONS[name].want())
+    mask = CALLS[name].ask(library)
+    np.testing.assert_array_equal(mask.bits.tiles, CALLS[name].want())
     assert mask.remarks == ()
 
 
@@ -72,33 +72,35 @@ STREAMS = [
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_every_stream_is_the_reference_s(library, stream):
-    question = dense(1, 2, 67, 131).replace(**stream)
-    np.testing.assert_array_equal(question.ask(library).bits.tiles, question.want())
+    asked = dense(1, 2, 67, 131).replace(**stream)
+    np.testing.assert_array_equal(asked.ask(library).bits.tiles, asked.want())
 
 
 @pytest.mark.parametrize("above", [0, 1])
 def test_the_threshold_parts_neighbouring_words(library, above):
-    question = dense(1, 1, 120, 250)
-    smallest = int(question.words().min())
-    mask = question.keeping_below(smallest + above).ask(library)
+    asked = dense(1, 1, 120, 250)
+    smallest = int(asked.words().min())
+    mask = asked.keeping_below(smallest + above).ask(library)
     assert np.unpackbits(mask.bits.tiles).sum() == above
 
 
-@pytest.mark.parametrize("knobs", [Knobs(cores=n) for n in (1, 3, 20, 24, 64)] + [Knobs(fast=True)])
-def test_bits_do_not_depend_on_who_draws_them(library, knobs):
-    question = packed((300, 70), (1, 1), (0, 3), (40, 513), heads_q=3)
-    np.testing.assert_array_equal(question.ask(library, knobs).bits.tiles, question.want())
+@pytest.mark.parametrize(
+    "options", [EmulatorOptions(cores=n) for n in (1, 3, 20, 24, 64)] + [EmulatorOptions(fast=True)]
+)
+def test_bits_do_not_depend_on_who_draws_them(library, options):
+    asked = packed((300, 70), (1, 1), (0, 3), (40, 513), heads_q=3)
+    np.testing.assert_array_equal(asked.ask(library, options).bits.tiles, asked.want())
 
 
 def test_no_core_has_more_than_its_share_of_tiles(library):
-    mask = dense(1, 4, 512, 300).ask(library, Knobs(cores=4))
+    mask = dense(1, 4, 512, 300).ask(library, EmulatorOptions(cores=4))
     shares = [core.bytes["UB to GM"] for core in mask.counters]
     assert shares == [16 * 3 * 2048 // 8] * 8
 
 
 def test_the_modelled_cost_is_what_the_docs_say(library):
     pairs, half_tiles = 128 * 4096, 64
-    mask = dense(1, 1, 128, 4096).ask(library, Knobs(fast=True))
+    mask = dense(1, 1, 128, 4096).ask(library, EmulatorOptions(fast=True))
     instructions, repeats = (
         sum(getattr(core, what)["V"] for core in mask.counters)
         for what in ("instructions", "repeats")
@@ -120,7 +122,7 @@ def test_the_modelled_cost_is_what_the_docs_say(library):
 def test_bits_of_its_own_need_no_kernel(library):
     own = Dropout(p=0.5, bits=np.array([0b101], np.uint8))
     with pytest.raises(ValueError, match=r"^dropout: it has bits of its own: give a seed"):
-        MaskQuestion(seqlens_q=(2,), seqlens_k=(3,), dropout=own).ask(library)
+        MaskProblem(seqlens_q=(2,), seqlens_k=(3,), dropout=own).ask(library)
 
 
 def test_more_pairs_than_the_counter_counts_are_declined(library):
@@ -160,10 +162,10 @@ def test_a_bad_argument_is_refused_by_name(library, change, says):
         binding.call(
             library,
             "npu_dropout_mask",
-            structs.DropoutMask(**(fields | change)),
+            structs.DropoutMaskStruct(**(fields | change)),
             reads={},
             writes=[],
-            knobs=Knobs(cores=1),
+            options=EmulatorOptions(cores=1),
         )
     assert str(refusal.value).startswith(says)
 
@@ -171,18 +173,23 @@ def test_a_bad_argument_is_refused_by_name(library, change, says):
 def test_the_problem_s_dropout_is_drawn_or_taken_as_it_is(library):
     drawn = dense(1, 2, 3, 5)
     problem = problem_with(drawn.dropout)
-    tiles = dropout_bits.bits_of(library, problem, knobs=Knobs(cores=1)).tiles
+    tiles = dropout_bits.bits_of(library, problem, options=EmulatorOptions(cores=1)).tiles
     np.testing.assert_array_equal(tiles, drawn.want())
     flat = np.concatenate(
         [np.unpackbits(tile, axis=1, bitorder="little")[:3, :5] for tile in tiles]
     )
     given = Dropout(p=0.4, bits=np.packbits(flat, bitorder="little"))
-    again = dropout_bits.bits_of(library, problem_with(given), knobs=Knobs(cores=1))
+    again = dropout_bits.bits_of(library, problem_with(given), options=EmulatorOptions(cores=1))
     np.testing.assert_array_equal(again.tiles, tiles)
-    assert dropout_bits.bits_of(library, problem_with(Dropout(p=0.0)), knobs=Knobs(cores=1)) is None
+    assert (
+        dropout_bits.bits_of(
+            library, problem_with(Dropout(p=0.0)), options=EmulatorOptions(cores=1)
+        )
+        is None
+    )
 
 
 def problem_with(of: Dropout):
     """One with 2 heads, 3 queries and 5 keys."""
     shape = {"batch": 1, "heads_q": 2, "heads_k": 1, "seqlen_q": 3, "seqlen_k": 5, "head_dim": 8}
-    return question("fp16", **shape, dropout=of)
+    return make_problem("fp16", **shape, dropout=of)

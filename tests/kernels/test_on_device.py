@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
 from kernels.cann_on_host import PARTS, folder_with, on_host, script
 from npu_kernels.ascend_c import binding
 from npu_kernels.ascend_c import kernel as ascend_c
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device import find, library
 from npu_kernels.on_device.memory import TorchMemory
 from npu_kernels.on_device.torch_probe import Probe
@@ -55,8 +55,8 @@ def kernel(cann, built, monkeypatch):
     on = on_host(cann)
     on.memory.runtime.host_cann_set_soc(CHIP.encode())
     name = f"device[{library.soc(on.library)}]"
-    knobs = Knobs(cores=find.groups(on))
-    return ascend_c.AscendKernel(name=name, library=on, knobs=knobs, digest="")
+    options = EmulatorOptions(cores=find.groups(on))
+    return ascend_c.AscendKernel(name=name, library=on, options=options, digest="")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def emulated():
 
 def everything(format: str):
     """A dense problem with every feature, and gradients."""
-    asked = question(
+    asked = make_problem(
         format, seqlen_q=130, seqlen_k=140, heads_q=4, mask=Mask(window=(90, 3), prefix=5)
     )
     random = np.random.default_rng(0)
@@ -86,7 +86,7 @@ def everything(format: str):
 
 def packed(format: str):
     """Three sequences in one tensor, one of them empty."""
-    one = question(format, batch=1, seqlen_q=150, seqlen_k=150, mask=CAUSAL)
+    one = make_problem(format, batch=1, seqlen_q=150, seqlen_k=150, mask=CAUSAL)
     ends = (0, 20, 20, 150)
     tensors = {name: getattr(one, name)[0] for name in ("q", "k", "v", "dout")}
     return replace(one, **tensors, cu_seqlens_q=ends, cu_seqlens_k=ends)
@@ -95,10 +95,10 @@ def packed(format: str):
 ASKED = {
     "everything": everything,
     "packed": packed,
-    "strided": lambda format: laid_out(question(format), "bnsd").replace(dout=None),
-    "one-tensor": lambda format: laid_out(question(format), "qkv").replace(dout=None),
-    "no-keys": lambda format: question(format, seqlen_k=0).replace(dout=None),
-    "no-queries": lambda format: question(format, seqlen_q=0).replace(dout=None),
+    "strided": lambda format: laid_out(make_problem(format), "bnsd").replace(dout=None),
+    "one-tensor": lambda format: laid_out(make_problem(format), "qkv").replace(dout=None),
+    "no-keys": lambda format: make_problem(format, seqlen_k=0).replace(dout=None),
+    "no-queries": lambda format: make_problem(format, seqlen_q=0).replace(dout=None),
 }
 
 
@@ -113,7 +113,7 @@ def test_the_answer_has_the_bits_of_the_emulated_kernel(kernel, emulated, format
 
 def test_the_library_knows_its_chip_this_chip_and_its_cores(kernel):
     assert library.built_for(kernel.library.library) == CHIP
-    assert (kernel.name, kernel.knobs.cores) == (f"device[{CHIP}]", 5)
+    assert (kernel.name, kernel.options.cores) == (f"device[{CHIP}]", 5)
 
 
 def test_nothing_stays_on_the_device(kernel):
@@ -126,7 +126,7 @@ def test_a_library_for_another_chip_launches_nothing_and_names_both(kernel):
     with pytest.raises(
         binding.CheckFailed, match=f"^built for {CHIP}, and this chip is Ascend910B4: bash .* -arch"
     ):
-        kernel(question("fp16").replace(dout=None))
+        kernel(make_problem("fp16").replace(dout=None))
 
 
 def test_what_the_runtime_refuses_is_told_with_its_reason(kernel, monkeypatch):
@@ -134,7 +134,7 @@ def test_what_the_runtime_refuses_is_told_with_its_reason(kernel, monkeypatch):
     with pytest.raises(
         binding.CheckFailed, match=r"^aclrtSynchronizeStream gave 507000: another stream$"
     ):
-        kernel(question("fp16").replace(dout=None))
+        kernel(make_problem("fp16").replace(dout=None))
 
 
 def test_what_fails_on_the_device_fails_the_call(kernel, monkeypatch):
@@ -144,12 +144,12 @@ def test_what_fails_on_the_device_fails_the_call(kernel, monkeypatch):
         type(lost), "upload", lambda memory, data, is_written: lost.torch.upload(data, is_written=0)
     )
     with pytest.raises(binding.CheckFailed, match=r"^aclrtSynchronizeStream gave 507015: "):
-        kernel(question("fp16").replace(dout=None))
+        kernel(make_problem("fp16").replace(dout=None))
 
 
 def test_bad_arguments_are_refused_before_the_launch_as_everywhere(kernel):
     with pytest.raises(ValueError, match=r"^groups: 65 is not in"):
-        replace(kernel, knobs=Knobs(cores=65))(question("fp16").replace(dout=None))
+        replace(kernel, options=EmulatorOptions(cores=65))(make_problem("fp16").replace(dout=None))
 
 
 def test_a_byte_written_beside_out_on_the_device_is_noticed(kernel, monkeypatch):
@@ -163,7 +163,7 @@ def test_a_byte_written_beside_out_on_the_device_is_noticed(kernel, monkeypatch)
 
     monkeypatch.setattr(memory, "download", damaged)
     with pytest.raises(binding.CheckFailed, match=r"^out: 1 bytes after it were written"):
-        kernel(question("fp16").replace(dout=None))
+        kernel(make_problem("fp16").replace(dout=None))
 
 
 def test_launches_go_to_the_stream_that_is_current_in_torch_npu(monkeypatch):
@@ -209,7 +209,7 @@ def test_a_device_with_a_library_is_taken_and_named(seen):
 
 
 def test_without_a_device_it_is_the_emulator_and_the_name_says_so(seen, monkeypatch):
-    monkeypatch.setattr(ascend_c, "_emulated", lambda name, knobs: f"{name}[emulated]")
+    monkeypatch.setattr(ascend_c, "_emulated", lambda name, options: f"{name}[emulated]")
     seen(torch_npu="2.13.0")
     assert npu_kernels.ascend == "ascend[emulated]"
     with pytest.raises(AttributeError, match=r"^device: no device: torch_npu: it sees none: "):

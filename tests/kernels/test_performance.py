@@ -11,7 +11,7 @@ from npu_kernels.ascend_c import kernel as ascend_c
 from npu_kernels.ascend_c.binding import CoreCounters, load
 from npu_kernels.ascend_c.structs import PATHS, PIPES
 from npu_kernels.emulator import build
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.performance.chips import CHIPS
 from npu_kernels.performance.model import FITTED, NONE, modelled, on_every_chip
 from reference.formats import FP16
@@ -97,8 +97,8 @@ def test_kernels_of_a_call_run_one_after_the_other():
 
 @pytest.fixture(scope="module")
 def kernel():
-    fast = Knobs(fast=True)
-    return ascend_c.AscendKernel(name="", library=load(build.library()), knobs=fast, digest="")
+    fast = EmulatorOptions(fast=True)
+    return ascend_c.AscendKernel(name="", library=load(build.library()), options=fast, digest="")
 
 
 @pytest.mark.parametrize("seqlen", MEASURED)

@@ -19,7 +19,7 @@ def record(kernel: str, *, device: str = "cpu", milliseconds: float = 1.0, **fac
         "peak_memory_bytes": 3 * 2**20,
         "gflops": 5.0,
         "matmul_fraction": 0.25,
-        "budget": 0.5,
+        "ratio": 0.5,
         "device": device,
         "processor": "a machine, 2 cores",
         "flops": 100,

@@ -14,7 +14,7 @@ from conformance.benchmark.machine import processor
 from conformance.benchmark.peak_memory import peak_memory
 from conformance.benchmark.workloads import WORKLOADS
 from conformance.cases.case import Case
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.kernel.launch import Called
 from reference.formats import FORMATS
 from suite.test_plugin import PACKAGE, SUBJECTS, pytest_in
@@ -22,7 +22,7 @@ from suite.test_plugin import PACKAGE, SUBJECTS, pytest_in
 KERNELS = f"""
 import sys
 sys.path.append({str(SUBJECTS.parent)!r})
-from subjects import forgotten_rescale, right
+from sample_kernels import forgotten_rescale, right
 from reference.problem import Unsupported
 
 class Ready:
@@ -118,7 +118,7 @@ def test_where_nothing_can_be_measured_nothing_is_told():
     assert roofline.gflops(problem, "mychip") is roofline.gbytes("mychip") is None
     assert roofline.gflops(problem, "emulator") is roofline.gbytes("emulator") is None
     assert processor("mychip") == processor()
-    kernel = Subject(spec="s", name="n", function=SimpleNamespace(device="mychip"))
+    kernel = LoadedKernel(spec="s", name="n", function=SimpleNamespace(device="mychip"))
     told = peak_memory(kernel, WORKLOADS[0], problem, Called(kernel, problem), seed=0)
     assert told == (None, "torch does not know the device mychip")
 

@@ -62,7 +62,7 @@ def test_a_right_kernel_whose_rows_or_keys_are_equal_is_not_suspicious(what, for
     problem = REPEATING[what](ask("uniform", format))
     judged = verdict(problem, kernel(problem))
     assert judged.passes(strict=True)
-    for score in judged.scores:
+    for score in judged.tensors:
         assert [getattr(score, name) for name in FIGURES] == [None, None, None]
         assert score.not_computed.startswith("z_max, z_rms, slope_z: ")
 
@@ -137,7 +137,7 @@ def test_errors_that_are_one_in_each_row_are_counted_by_row():
     for _ in range(20):
         of_row = rng.choice([-1.5, 1.5], size=(*want.out.shape[:-1], 1))
         out = FP32.round(want.out + of_row * np.sign(want.out) * sigma)
-        score = verdict(problem, replace(oracle(problem), out=out)).scores[0]
+        score = verdict(problem, replace(oracle(problem), out=out)).tensors[0]
         assert score.name == "out" and score.suspicion == ""
 
 
@@ -158,11 +158,11 @@ def test_an_error_of_lse_is_common_to_all_keys_of_dv():
 def test_what_is_flushed_has_one_sign_and_is_no_chance():
     problem, contract = ask("tiny", BF16), Contract(flushes_subnormals=True)
     judged = verdict(problem, oracle(problem), contract)
-    by_name = {score.name: score for score in judged.scores}
+    by_name = {score.name: score for score in judged.tensors}
     assert by_name["out"].z_max is None and "flush" in by_name["out"].not_computed
     assert by_name["lse"].z_max is not None
     usual = ask("normal", BF16)
-    assert all(score.z_max is not None for score in verdict(usual, oracle(usual), contract).scores)
+    assert all(score.z_max is not None for score in verdict(usual, oracle(usual), contract).tensors)
 
 
 def test_too_few_rows_have_no_slope_and_a_wider_root_mean_square():
@@ -171,7 +171,7 @@ def test_too_few_rows_have_no_slope_and_a_wider_root_mean_square():
     sigma = error_bound(problem, result=want).sigma.out
     alternating = np.where(np.arange(32) % 2, RMS_LIMIT + 0.5, -RMS_LIMIT - 0.5)
     got = replace(oracle(problem), out=FP16.round(want.out + sigma * alternating))
-    score = verdict(problem, got).scores[0]
+    score = verdict(problem, got).tensors[0]
     assert score.slope_z is None and "slope_z" in score.not_computed
     assert score.z_rms > RMS_LIMIT and score.suspicion == ""
 

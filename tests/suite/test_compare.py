@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.verdict.error import budget_used, signed_error
+from conformance.verdict.error import ratio_of, signed_error
 from conformance.verdict.statistics import RMS_LIMIT, SIGMAS
 from conformance.verdict.verdict import judge
 from reference import dense
@@ -80,8 +80,8 @@ def put(value):
 def test_a_perfectly_rounded_answer_passes(format):
     told = verdict(ask(format))
     assert told.passes(strict=True)
-    assert [score.name for score in told.scores] == list(TENSORS)
-    assert all(score.budget < 1 for score in told.scores)
+    assert [score.name for score in told.tensors] == list(TENSORS)
+    assert all(score.ratio < 1 for score in told.tensors)
 
 
 def test_an_fp64_answer_passes():
@@ -97,7 +97,7 @@ def test_one_wrong_element_of_any_tensor_fails(name, value):
     assert list(reasons(told)) == [name]
     (score,) = told.failures
     assert np.flatnonzero(score.failing).tolist() == [3]
-    assert score.budget > 1 and score.worst == np.unravel_index(3, score.failing.shape)
+    assert score.ratio > 1 and score.worst == np.unravel_index(3, score.failing.shape)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ LARGEST = FP16.largest  # rounds to itself; FP16.overflow_threshold and above to
 )
 def test_an_element_passes_within_its_bound_and_where_overflow_is_legal(got, want, worst, passes):
     got, want, worst = (np.array([value]) for value in (got, want, worst))
-    ratio = budget_used(signed_error(got, want, FP16), want, worst)
+    ratio = ratio_of(signed_error(got, want, FP16), want, worst)
     assert bool((ratio <= 1).all()) is passes
 
 
@@ -309,7 +309,7 @@ def test_values_near_the_ends_of_float64_keep_their_statistics():
             worst=replace(allowed.worst, out=np.full(want.out.shape, 10 * size)),
             sigma=replace(allowed.sigma, out=np.full(want.out.shape, size)),
         )
-        score = judge(got, want, allowed, problem=problem).scores[0]
+        score = judge(got, want, allowed, problem=problem).tensors[0]
         assert 0 < score.slope_z < INF and 0 < score.z_rms < INF
 
 

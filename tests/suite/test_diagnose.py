@@ -19,7 +19,7 @@ from reference.formats import FP32
 from reference.mask import Mask
 from reference.problem import Problem, Result
 
-SUBJECTS = Path(__file__).parents[1] / "support" / "subjects.py"
+SUBJECTS = Path(__file__).parents[1] / "support" / "sample_kernels.py"
 
 
 def ask(*, seqlen_q=40, seqlen_k=70, **changes) -> Problem:

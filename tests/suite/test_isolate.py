@@ -12,7 +12,7 @@ from conformance.strides import with_steps
 from reference.formats import FP32
 from reference.problem import Problem, Unsupported
 
-SUBJECTS = Path(__file__).parents[1] / "support" / "subjects.py"
+SUBJECTS = Path(__file__).parents[1] / "support" / "sample_kernels.py"
 
 
 def problem() -> Problem:
@@ -57,8 +57,11 @@ def test_a_declined_problem_is_declined(isolated):
 @pytest.mark.parametrize(
     ("name", "texts"),
     [
-        ("raises", ["the kernel raised RuntimeError", "tile 3 is not aligned", "subjects.py"]),
-        ("crashes", ["died of SIGABRT", "subjects.py", "in crashes"]),
+        (
+            "raises",
+            ["the kernel raised RuntimeError", "tile 3 is not aligned", "sample_kernels.py"],
+        ),
+        ("crashes", ["died of SIGABRT", "sample_kernels.py", "in crashes"]),
         ("exits", ["ended with exit code 7"]),
         ("eats_memory", ["Unable to allocate", "--case-memory is 2 GiB"]),
         ("overwrites", ["the kernel changed its input dout"]),

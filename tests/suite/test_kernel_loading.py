@@ -65,8 +65,8 @@ def test_a_kernel_is_found_by_file_and_by_module(file, monkeypatch):
     by_module = load("some_kernels:exact")
     want = dense.attention(problem())
     assert (by_file.name, by_module.name) == ("exact", "exact")
-    for subject in (by_file, by_module):
-        assert np.array_equal(subject(problem()).out, want.out)
+    for kernel in (by_file, by_module):
+        assert np.array_equal(kernel(problem()).out, want.out)
 
 
 def test_a_file_is_loaded_once(file):

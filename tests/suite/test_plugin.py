@@ -22,7 +22,7 @@ from reference.formats import FP16
 from reference.mask import Mask
 from reference.problem import Problem
 
-SUBJECTS = Path(__file__).parents[1] / "support" / "subjects.py"
+SUBJECTS = Path(__file__).parents[1] / "support" / "sample_kernels.py"
 PLOTS = ("rows", "heads", "lags", "plane")
 PACKAGE = Path(conformance.__file__).parent
 
@@ -122,7 +122,7 @@ BROKEN = {
     ),
     "base_2": ("lse: 160 of 160", "1.443 x oracle (log2(e): base 2 instead of e)"),
     "dk_without_scale": ("dk: ", "4 x oracle (1 / scale: not scaled)", "out 0."),
-    "raises": ("RuntimeError: tile 3 is not aligned", "subjects.py"),
+    "raises": ("RuntimeError: tile 3 is not aligned", "sample_kernels.py"),
     "overwrites": ("the kernel changed its input dout: work on a copy of it",),
 }
 
@@ -266,4 +266,4 @@ def test_kernels_of_one_name_go_by_how_they_were_asked_for(tmp_path):
     (tmp_path / "other.py").write_text(SUBJECTS.read_text())
     kernels = [f"{SUBJECTS}:right", f"{tmp_path}/other.py:right"]
     run = prepare(kernels=kernels)
-    assert [subject.name for subject in run.subjects] == kernels
+    assert [kernel.name for kernel in run.kernels] == kernels

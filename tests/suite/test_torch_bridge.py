@@ -12,7 +12,7 @@ import torch
 
 from conformance.cases.patterns import lay_out
 from conformance.kernel import load
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out, pack
 from conformance.torch_bridge import dtype_of, from_torch, to_numpy, to_torch
 from reference import dense
@@ -68,24 +68,24 @@ ASKED = {
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 @pytest.mark.parametrize("format", EVERY[:3])
 def test_a_torch_function_answers_with_gradients_by_autograd(format, asked):
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     assert excess(kernel(problem), problem) <= 1
 
 
 def test_gradients_of_a_broadcast_bias_have_its_shape():
     bias = FORMATS["fp16"].round(np.linspace(-1, 1, 130).reshape(2, 1, 65))
-    problem = question("fp16", bias=bias)
+    problem = make_problem("fp16", bias=bias)
     assert excess(kernel(problem), problem) <= 1
 
 
 def test_a_gradient_arriving_at_lse_passes_through():
-    problem = question("fp32")
+    problem = make_problem("fp32")
     problem = problem.replace(dlse=np.full(problem.shape_lse, 0.5, np.float32))
     assert excess(kernel(problem), problem) <= 1
 
 
 def test_a_gradient_at_an_lse_that_the_function_does_not_give_is_declined():
-    problem = question("fp32")
+    problem = make_problem("fp32")
     problem = problem.replace(dlse=np.zeros(problem.shape_lse, np.float32))
     with pytest.raises(Unsupported, match="gives no lse"):
         from_torch(lambda q, k, v: q + k + v, supports=("fp32", "backward", "dlse"))(problem)
@@ -108,7 +108,7 @@ def test_every_value_of_a_format_survives_the_way_to_torch_and_back(name):
 @pytest.mark.parametrize("layout", ["contiguous", "bnsd", "gapped", "every-other", "expanded"])
 @pytest.mark.parametrize("name", EVERY)
 def test_a_tensor_has_the_strides_of_its_array(name, layout):
-    problem = question(name)
+    problem = make_problem(name)
     arrays = lay_out({"q": problem.q, "k": problem.k, "v": problem.v}, layout)
     for array in arrays.values():
         tensor = to_torch(array, dtype_of(FORMATS[name]), "cpu")
@@ -117,7 +117,7 @@ def test_a_tensor_has_the_strides_of_its_array(name, layout):
 
 
 def test_nan_in_the_gaps_of_an_array_lies_in_the_gaps_of_its_tensor():
-    array = laid_out(question("bf16"), "every-other").k
+    array = laid_out(make_problem("bf16"), "every-other").k
     tensor = to_torch(array, torch.bfloat16, "cpu")
     between = tensor.as_strided((array.size - 1,), (2,), 1)
     assert between.isnan().all()
@@ -139,7 +139,7 @@ def test_arrays_with_steps_that_torch_does_not_have_keep_their_values(array):
 
 @pytest.mark.parametrize("layout", ["bnsd", "gapped", "every-other"])
 def test_strided_problems_have_the_answer_of_contiguous_ones(layout):
-    problem = question("fp32")
+    problem = make_problem("fp32")
     strided = kernel(laid_out(problem, layout))
     assert excess(strided, problem) <= 1
 
@@ -151,7 +151,7 @@ def test_packed_problems_reach_the_function_with_their_offsets():
         told.extend([cu_seqlens_q.numpy(), cu_seqlens_k.numpy()])
         return q * v.sum() * k.sum()
 
-    lengths = [question("fp32", batch=1, seqlen_q=a, seqlen_k=b) for a, b in ((3, 5), (4, 0))]
+    lengths = [make_problem("fp32", batch=1, seqlen_q=a, seqlen_k=b) for a, b in ((3, 5), (4, 0))]
     packed = pack(lengths)
     supports = ("fp32", "varlen", "cross_length", "empty", "backward", "dead_rows")
     result = from_torch(function, supports=supports, layout="bhsd")(packed)
@@ -163,12 +163,12 @@ def test_a_gradient_that_autograd_does_not_find_is_missing_not_zero():
     def forgetful(q, k, v):
         return q + 0 * v.mean(dim=1, keepdim=True)
 
-    assert from_torch(forgetful)(question("fp32")).dk is None
+    assert from_torch(forgetful)(make_problem("fp32")).dk is None
 
 
 def test_a_problem_that_needs_more_than_the_function_supports_is_declined():
     with pytest.raises(Unsupported, match="causal"):
-        from_torch(lambda q, k, v: q)(question("fp16", mask=CAUSAL))
+        from_torch(lambda q, k, v: q)(make_problem("fp16", mask=CAUSAL))
 
 
 def test_a_feature_that_no_keyword_tells_of_is_refused():
@@ -185,7 +185,7 @@ def test_dropout_is_told_and_torch_is_seeded_for_the_call_alone():
         return q
 
     drops = from_torch(function, supports=("fp16", "dropout"))
-    asked = question("fp16").replace(dout=None)
+    asked = make_problem("fp16").replace(dout=None)
     before = torch.get_rng_state()
     for offset in (5, 5, 6):
         drops(asked.replace(dropout=Dropout(p=0.1, seed=2**64 - 1, offset=offset)))
@@ -197,7 +197,7 @@ def test_dropout_is_told_and_torch_is_seeded_for_the_call_alone():
 
 def test_results_keep_the_type_that_they_have_in_torch():
     wide = from_torch(lambda q, k, v: q.double() / 3, supports=("fp16",))
-    assert wide(question("fp16").replace(dout=None)).out.dtype == np.float64
+    assert wide(make_problem("fp16").replace(dout=None)).out.dtype == np.float64
 
 
 def test_the_name_says_the_device_and_the_digest_which_torch():
@@ -216,7 +216,7 @@ def test_the_suite_is_imported_without_torch():
 @pytest.mark.parametrize("format", EVERY[:3])
 def test_the_example_keeps_its_contract(format, asked):
     example = load(str(EXAMPLES / "my_kernel.py") + ":attention")
-    problem = question(format, **asked)
+    problem = make_problem(format, **asked)
     want, worst = dense.attention(problem), error_bound(problem, example.contract(problem)).worst
     for name, tensor in example(problem).tensors():
         assert (abs(tensor - getattr(want, name)) <= getattr(worst, name)).all(), name

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conformance.laws import transform
-from conformance.laws.assertions import CAUSAL, grid, question
+from conformance.laws.assertions import CAUSAL, grid, make_problem
 from reference import dense
 from reference.dropout import Dropout
 from reference.formats import FP64
@@ -28,7 +28,7 @@ FULL = {
 
 
 def full() -> Problem:
-    problem = question("fp32", **FULL)
+    problem = make_problem("fp32", **FULL)
     return problem.replace(dlse=grid("dlse", problem.shape_lse).astype(np.float32))
 
 
@@ -54,7 +54,7 @@ def test_taking_sequences_or_heads_takes_their_answers(axis, index):
 
 
 def test_taking_keys_that_are_all_that_is_seen_changes_nothing():
-    problem = question("fp32", mask=Mask(keep=np.arange(65) < 40))
+    problem = make_problem("fp32", mask=Mask(keep=np.arange(65) < 40))
     kept = transform.take(problem, "keys", range(40))
     assert_same(dense.attention(kept), dense.attention(problem), "out", "lse", "dq")
 
@@ -69,7 +69,7 @@ def test_a_keep_array_says_what_window_prefix_and_keep_say():
 
 def test_packed_and_back_are_the_sequences_themselves():
     alone = [
-        question("fp32", batch=1, seqlen_q=a, seqlen_k=b, mask=CAUSAL, seed=a)
+        make_problem("fp32", batch=1, seqlen_q=a, seqlen_k=b, mask=CAUSAL, seed=a)
         for a, b in ((3, 4), (0, 2), (7, 1))
     ]
     alone = [one.replace(dlse=grid("dlse", one.shape_lse).astype(np.float32)) for one in alone]
@@ -79,7 +79,10 @@ def test_packed_and_back_are_the_sequences_themselves():
 
 
 def test_the_others_are_changed_and_the_one_is_not():
-    for problem in (question("fp32", batch=3), transform.pack([question("fp32", batch=1)] * 3)):
+    for problem in (
+        make_problem("fp32", batch=3),
+        transform.pack([make_problem("fp32", batch=1)] * 3),
+    ):
         for change in (transform.poison_others, transform.negate_others):
             differs = change(problem, 1).k != problem.k
             sequence = slice(65, 130) if problem.is_packed else 1
@@ -88,7 +91,7 @@ def test_the_others_are_changed_and_the_one_is_not():
 
 
 def test_only_keys_that_nobody_sees_are_poisoned():
-    problem = question("fp32", mask=Mask(window=(2, -1)), seqlen_q=4, seqlen_k=9)
+    problem = make_problem("fp32", mask=Mask(window=(2, -1)), seqlen_q=4, seqlen_k=9)
     poisoned = np.isnan(transform.poison_unseen(problem).k).all(axis=(0, 2, 3))
     assert poisoned.tolist() == [True] * 3 + [False] * 5 + [True]
 
@@ -109,4 +112,4 @@ REFUSED = {
 @pytest.mark.parametrize(("change", "asked", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_would_not_mean_the_same_is_refused(change, asked, words):
     with pytest.raises(ValueError, match=words):
-        change(question("fp32", **asked))
+        change(make_problem("fp32", **asked))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.laws.assertions import question
+from conformance.laws.assertions import make_problem
 from reference.dropout import Dropout
 from reference.formats import FORMATS
 from reference.mask import Mask
@@ -66,13 +66,13 @@ HEAD_DIMS = ((40, 72), (72, 40), (256, 1), (1, 256), (136, 256))
 
 def featured(name: str, format: str) -> Problem:
     """The problem with this one of FEATURES."""
-    return question(format, **SHAPE, **FEATURES[name]).replace(dout=None)
+    return make_problem(format, **SHAPE, **FEATURES[name]).replace(dout=None)
 
 
 def wide(head_dim: int, head_dim_v: int, format: str) -> Problem:
     """Values of another length than queries and keys."""
-    problem = question(format, seqlen_q=70, seqlen_k=140, head_dim=head_dim)
-    v = question(format, seqlen_q=70, seqlen_k=140, head_dim=head_dim_v).v
+    problem = make_problem(format, seqlen_q=70, seqlen_k=140, head_dim=head_dim)
+    v = make_problem(format, seqlen_q=70, seqlen_k=140, head_dim=head_dim_v).v
     return problem.replace(v=v, dout=None)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from reference.bounds import error_bound
 from reference.formats import FP32
 from reference.problem import Problem, Result, Unsupported
-from support.subjects import right
+from support.sample_kernels import right
 
 
 def near_the_bound(problem: Problem) -> Result:

@@ -34,7 +34,7 @@ BENCHMARK = {
     "peak_memory_bytes": 8_000_000,
     "peak_memory_note": "",
     "tokens_per_second": 42_000.0,
-    "budget": 0.41,
+    "ratio": 0.41,
     "judged": "2 of 5 key heads",
     "device": "cpu",
     "processor": "one",
@@ -45,11 +45,11 @@ BENCHMARK = {
 }
 
 
-def tensor(name: str = "out", budget: float | str = 0.5, **changes: Any) -> dict[str, Any]:
+def tensor(name: str = "out", ratio: float | str = 0.5, **changes: Any) -> dict[str, Any]:
     """The record of one tensor."""
     return {
         "name": name,
-        "budget": budget,
+        "ratio": ratio,
         "z_max": 3.0,
         "z_rms": 0.9,
         "slope_z": 0.1,
@@ -62,7 +62,7 @@ def tensor(name: str = "out", budget: float | str = 0.5, **changes: Any) -> dict
         "failed": "",
         "suspicious": "",
         "not_computed": "",
-        "spread": {"budget": COUNTS, "z": COUNTS},
+        "spread": {"ratio": COUNTS, "z": COUNTS},
         "standards": STANDARDS,
     } | changes
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from conformance.cases.faults.backward import BACKWARD
 from conformance.cases.faults.dropout import DROPOUT
-from conformance.cases.faults.fault import Bug
+from conformance.cases.faults.fault import Fault
 from conformance.cases.faults.layout import LAYOUT
 from conformance.cases.faults.misread import ASKED
 from conformance.cases.faults.softmax import SOFTMAX
 
-__all__ = ["BUGS", "Bug"]
+__all__ = ["FAULTS", "Fault"]
 
-BUGS: dict[str, Bug] = {bug.id: bug for bug in (*SOFTMAX, *ASKED, *DROPOUT, *LAYOUT, *BACKWARD)}
+FAULTS: dict[str, Fault] = {
+    fault.id: fault for fault in (*SOFTMAX, *ASKED, *DROPOUT, *LAYOUT, *BACKWARD)
+}

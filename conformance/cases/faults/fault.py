@@ -1,4 +1,4 @@
-"""Bug: one way for an attention kernel to be wrong, told to the person who just got it."""
+"""Fault: one way for an attention kernel to be wrong, told to the person who just got it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Bug:
+class Fault:
     """A fault that the cases must catch; each has a broken kernel in tests/faults/__init__.py.
 
     Attributes

@@ -2,244 +2,244 @@
 
 from __future__ import annotations
 
-from conformance.cases.faults.fault import Bug
+from conformance.cases.faults.fault import Fault
 
 ASKED = (
-    Bug(
+    Fault(
         "causal-top-left",
         what="the bottom-right causal mask is aligned top-left",
         effect="wrong wherever seqlen_q != seqlen_k: a decoded token sees only the first key",
         seen="FlashAttention#436; TransformerEngine#399",
     ),
-    Bug(
+    Fault(
         "causal-bottom-right",
         what="the top-left causal mask is aligned bottom-right",
         effect="wrong wherever seqlen_q != seqlen_k: queries see keys of the future",
         seen="torch's is_causal is top-left, FlashAttention's bottom-right since 2.1",
     ),
-    Bug(
+    Fault(
         "causal-ignored",
         what="the causal flag has no effect",
         effect="queries see keys of the future",
         seen="jax#19237",
     ),
-    Bug(
+    Fault(
         "tile-on-diagonal-dropped",
         what="the number of key tiles of a causal row block is rounded down",
         effect="rows lose the keys of the tile that the diagonal cuts",
         seen="FlashAttention#2463, commit 41b2ef6c",
     ),
-    Bug(
+    Fault(
         "cut-tile-taken-whole",
         what="only tiles with the same number for rows and keys are masked, as if lengths agreed",
         effect="pairs beyond the diagonal are seen where seqlen_q != seqlen_k",
         seen="FlashAttention#2463; FlashAttention commit c65b5106 (#443)",
     ),
-    Bug(
+    Fault(
         "window-left-one-short",
         what="the left edge of the window leaves out its last key",
         effect="each row loses the oldest key of its window",
         seen="TransformerEngine#1212; transformers#29623; vllm#3385",
     ),
-    Bug(
+    Fault(
         "window-left-one-long",
         what="the left edge of the window lets in one more key",
         effect="each row sees one key beyond its window",
         seen="TransformerEngine#1212; transformers#29623; vllm#3385",
     ),
-    Bug(
+    Fault(
         "window-right-one-long",
         what="the right edge of the window lets in one more key",
         effect="each row sees one key of the future",
         seen="near TransformerEngine#1212: windows off by one between backends",
     ),
-    Bug(
+    Fault(
         "window-left-ignored",
         what="the window is taken for plain causal",
         effect="rows see every earlier key",
         seen="near flashinfer#714, commit 989dbfa6: bounds of the sliding window",
     ),
-    Bug(
+    Fault(
         "prefix-ignored",
         what="the prefix is not shown to rows before it",
         effect="early rows lose the keys of the prefix",
         seen="prefix-LM masks taken for causal ones",
     ),
-    Bug(
+    Fault(
         "keep-ignored",
         what="the explicit keep array has no effect",
         effect="hidden keys are seen",
         seen="near maxtext#4476: segment ids ignored",
     ),
-    Bug(
+    Fault(
         "keep-ignored-past-512",
         what="the keep array is read up to key 512",
         effect="hidden keys beyond 512 are seen",
         seen="vllm-ascend#15503",
     ),
-    Bug(
+    Fault(
         "keep-transposed",
         what="keep is read as (seqlen_k, seqlen_q)",
         effect="rows see what columns should",
         seen="near pytorch#158212: FlexAttention's masks",
     ),
-    Bug(
+    Fault(
         "keep-of-first-head",
         what="keep of head 0 serves every head",
         effect="other heads see the wrong keys",
         seen="near FlashAttention#2189, commit a0f9f418: expanded tensors",
     ),
-    Bug(
+    Fault(
         "keep-of-first-sequence",
         what="keep of sequence 0 serves the whole batch",
         effect="other sequences see the wrong keys",
         seen="near pytorch#153799: wrong beyond the first of the batch",
     ),
-    Bug(
+    Fault(
         "hidden-is-minus-1e4",
         what="hidden scores are -1e4 instead of -inf",
         effect="hidden keys win where visible logits are below -1e4; dead rows average v",
         seen="the usual additive mask of half-precision models",
     ),
-    Bug(
+    Fault(
         "hidden-is-smallest-positive",
         what="hidden scores are the smallest positive number, numeric_limits::min()",
         effect="hidden keys weigh as logits of 0 do",
         seen="cudnn-frontend release notes 0.9",
     ),
-    Bug(
+    Fault(
         "scale-ignored",
         what="scale is hard-coded as head_dim ** -0.5",
         effect="wrong for any other scale",
         seen="flashinfer#1072, commit fc62e3f2; tt-metal#33304",
     ),
-    Bug(
+    Fault(
         "scale-of-padded-head-dim",
         what="the default scale is taken from head_dim rounded up to a multiple of 16",
         effect="softmax too flat for head dims between",
         seen="head dims are padded for the matrix unit, and read back from there",
     ),
-    Bug(
+    Fault(
         "softcap-ignored",
         what="softcap has no effect",
         effect="large logits are not capped",
         seen="near FlashAttention commit 81e01efd",
     ),
-    Bug(
+    Fault(
         "softcap-times-score",
         what="the cap is s * tanh(s / softcap) instead of softcap * tanh(s / softcap)",
         effect="small logits vanish and change their sign's meaning",
         seen="FlashAttention#2396, #2402, commit 14f3627d",
     ),
-    Bug(
+    Fault(
         "softcap-after-bias",
         what="the cap is applied to score plus bias",
         effect="bias is flattened where scores are large",
         seen="the order of softcap and bias differs between libraries",
     ),
-    Bug(
+    Fault(
         "bias-before-scale",
         what="bias is added before scaling",
         effect="bias too small by the factor scale",
         seen="near vllm-ascend#15503: pse misread",
     ),
-    Bug(
+    Fault(
         "bias-of-first-row",
         what="the row stride of bias is 0",
         effect="each row gets the bias of the first",
         seen="xformers#952, commit 4f7ffaa3",
     ),
-    Bug(
+    Fault(
         "bias-of-key-head",
         what="bias is read at the key head's number",
         effect="heads of a group get another head's bias",
         seen="near xformers#952, commit 4f7ffaa3",
     ),
-    Bug(
+    Fault(
         "alibi-sign",
         what="ALiBi's distance is added instead of subtracted",
         effect="far keys weigh most",
         seen="sign conventions of slopes differ between libraries",
     ),
-    Bug(
+    Fault(
         "alibi-top-left",
         what="ALiBi's distance is |i - j| whatever the anchor",
         effect="the peak stands at the wrong key where seqlen_q != seqlen_k",
         seen="FlashAttention's own alibi is bottom-right; others' is not",
     ),
-    Bug(
+    Fault(
         "alibi-heads-reversed",
         what="slopes are read in reversed head order",
         effect="each head forgets at another's rate",
         seen="slopes of head counts that are no powers of two are interleaved",
     ),
-    Bug(
+    Fault(
         "sink-ignored",
         what="the sink has no part in the softmax",
         effect="weights sum to 1 where they should not",
         seen="near FlashAttention commit e81c237e",
     ),
-    Bug(
+    Fault(
         "sink-scaled",
         what="the sink is multiplied by scale like a score",
         effect="the sink weighs as much as a logit nearer to 0",
         seen="near FlashAttention commit e81c237e",
     ),
-    Bug(
+    Fault(
         "sink-in-each-tile",
         what="each tile of keys adds the sink's weight again",
         effect="out too small and lse too large with more than one tile",
         seen="near FlashAttention commit e81c237e: the sink in the wrong place",
     ),
-    Bug(
+    Fault(
         "sink-missing-from-lse",
         what="lse is taken before the sink joins the sum",
         effect="lse too small; out is right, gradients that use lse are not",
         seen="near FlashAttention commit 2f78d484",
     ),
-    Bug(
+    Fault(
         "dropout-ignored",
         what="dropout has no effect",
         effect="every weight is kept, unscaled",
         seen="FlashAttention#1377",
     ),
-    Bug(
+    Fault(
         "dropout-unscaled",
         what="kept weights are not multiplied by 1 / (1 - p)",
         effect="out too small by the factor 1 - p",
         seen="inverted dropout without its scale",
     ),
-    Bug(
+    Fault(
         "dropout-before-sum",
         what="the row sum is taken over the kept weights",
         effect="rows are renormalised; lse knows of dropout",
         seen="aws-neuron-sdk#1156; nki-samples#80",
     ),
-    Bug(
+    Fault(
         "dropout-offset-ignored",
         what="the stream's offset is taken as 0",
         effect="each step of a training run drops the same pairs",
         seen="FlashAttention#2088; near op-plugin commit ce462328",
     ),
-    Bug(
+    Fault(
         "dropout-repeats-per-tile",
         what="element indices start anew in each tile",
         effect="every tile drops the same pattern",
         seen="near FlashAttention#2088: constant Philox counters",
     ),
-    Bug(
+    Fault(
         "dropout-repeats-per-head",
         what="element indices start anew in each head",
         effect="every head drops the same pattern",
         seen="near FlashAttention#2088: constant Philox counters",
     ),
-    Bug(
+    Fault(
         "dropout-row-padded",
         what="element indices count rows padded to a multiple of 16",
         effect="right only where seqlen_k is a multiple of 16",
         seen="near cudnn-frontend's release notes 1.6.1: custom dropout masks",
     ),
-    Bug(
+    Fault(
         "dropout-bits-from-the-top",
         what="packed bits are read from the most significant one",
         effect="each group of eight weights is dropped in reverse",

@@ -102,7 +102,7 @@ def require_row_sum(recovered: Recovered, contract: Contract) -> None:
     asked = with_decisions(probe(problem, 0), recovered.keep)
     want = blockwise.attention(asked)
     bound = error_bound(asked, contract, result=want)
-    scores = judge(answer, want, bound, problem=asked, contract=contract).scores
+    scores = judge(answer, want, bound, problem=asked, contract=contract).tensors
     for score in scores:
         if score.name not in OF_ROW_SUM or not score.reason:
             continue

@@ -14,7 +14,7 @@ from scipy import stats
 
 from conformance.cases.inputs import Stream
 from conformance.dropout.recovery.recover import Broken, require_fresh
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from reference import dense
 from reference.bounds import error_bound
 from reference.contract import Contract
@@ -32,7 +32,7 @@ BATCH, CALLS = 32, 4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Expected:
+class ExpectedMean:
     """What dropout makes of one tensor of one sequence; every field is like the tensor, float64.
 
     Attributes
@@ -110,7 +110,7 @@ class Effect:
         return ""
 
 
-def question(format: Format, dropout: Dropout, *, backward: bool) -> Problem:
+def make_problem(format: Format, dropout: Dropout, *, backward: bool) -> Problem:
     """One random sequence, repeated through the batch: each copy meets other decisions.
 
     v and dout have the mean 1, so that a wrong scale moves every element of out and dv one way;
@@ -132,7 +132,7 @@ def question(format: Format, dropout: Dropout, *, backward: bool) -> Problem:
     )
 
 
-def effects(subject: Subject, problem: Problem) -> list[Effect]:
+def effects(kernel: LoadedKernel, problem: Problem) -> list[Effect]:
     """Ask a kernel the question at CALLS offsets; how each tensor compares.
 
     Raises
@@ -143,11 +143,11 @@ def effects(subject: Subject, problem: Problem) -> list[Effect]:
     dropout = problem.dropout
     assert dropout is not None
     answers = [
-        subject(problem.replace(dropout=replace(dropout, offset=dropout.offset ^ call)))
+        kernel(problem.replace(dropout=replace(dropout, offset=dropout.offset ^ call)))
         for call in range(CALLS)
     ]
-    require_fresh(subject, problem)
-    wanted = expected(problem, subject.contract(problem))
+    require_fresh(kernel, problem)
+    wanted = expected(problem, kernel.contract(problem))
     tests = sum(one.mean.size + 2 for one in wanted.values())
     return [
         _effect(
@@ -161,7 +161,7 @@ def effects(subject: Subject, problem: Problem) -> list[Effect]:
     ]
 
 
-def require_no_effect(subject: Subject, problem: Problem) -> None:
+def require_no_effect(kernel: LoadedKernel, problem: Problem) -> None:
     """The mean answer is the answer without dropout, and varies as the formula says.
 
     Raises
@@ -172,12 +172,12 @@ def require_no_effect(subject: Subject, problem: Problem) -> None:
         If a mean or a variance is beyond its limit.
     """
     assert problem.dropout is not None
-    faults = [one.fault(problem.dropout.p) for one in effects(subject, problem)]
+    faults = [one.fault(problem.dropout.p) for one in effects(kernel, problem)]
     if any(faults):
         raise Broken("\n".join(filter(None, faults)))
 
 
-def _effect(name: str, samples: Array, want: Expected, *, most: float, alpha: float) -> Effect:
+def _effect(name: str, samples: Array, want: ExpectedMean, *, most: float, alpha: float) -> Effect:
     masks, mean = len(samples), samples.mean(axis=0)
     error = np.abs(mean - want.mean)
     # Bernstein: P(|sum| > t) <= 2 exp(-t^2 / 2 / (variance + step t / 3)), solved for t / masks
@@ -212,7 +212,7 @@ def _within(samples: Array, alpha: float) -> float:
     return quantile * float(samples.std(ddof=1)) / math.sqrt(len(samples))
 
 
-def expected(problem: Problem, contract: Contract) -> dict[str, Expected]:
+def expected(problem: Problem, contract: Contract) -> dict[str, ExpectedMean]:
     """What to expect of each tensor of the first sequence, whose copies the others are."""
     tensors = {name: getattr(problem, name)[:1] for name in ("q", "k", "v")}
     dout = None if problem.dout is None else problem.dout[:1]
@@ -234,7 +234,7 @@ def expected(problem: Problem, contract: Contract) -> dict[str, Expected]:
         return np.asarray(tensor[0], np.float64)
 
     return {
-        name: Expected(
+        name: ExpectedMean(
             mean=first(mean, name),
             variance=first(variance, name),
             step=first(step, name),

@@ -10,7 +10,7 @@ from conformance.cases.inputs import Stream
 from conformance.dropout.recovery.recover import Recovered, recover, require_seeded
 from conformance.dropout.recovery.slips import declared
 from conformance.dropout.shape import Shape
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from reference.dropout import Dropout
 from reference.formats import FORMATS
 from reference.mask import Mask
@@ -47,7 +47,7 @@ def stream(seed: int) -> Dropout:
 
 @lru_cache(maxsize=64)
 def recovered(
-    subject: Subject, shape: Shape, format: str, dropout: Dropout, *, backward: bool
+    kernel: LoadedKernel, shape: Shape, format: str, dropout: Dropout, *, backward: bool
 ) -> Recovered:
     """What a kernel's answers tell of its decisions; without the backward's if it has none.
 
@@ -58,11 +58,11 @@ def recovered(
     """
     problem = shape.zeros(FORMATS[format], dropout, backward=backward)
     try:
-        return recover(subject, problem)
+        return recover(kernel, problem)
     except Unsupported as declined:
         if not backward or "not testable" in str(declined):
             raise
-        return recover(subject, problem.replace(dout=None))
+        return recover(kernel, problem.replace(dout=None))
 
 
 class Drops(Protocol):
@@ -81,22 +81,22 @@ class Drops(Protocol):
         ...
 
 
-def asking(subject: Subject, *, seed: int, gradients: bool = True) -> Drops:
+def asking(kernel: LoadedKernel, *, seed: int, gradients: bool = True) -> Drops:
     """What asks a kernel in the stream of a run; without `gradients`, for the forward alone."""
 
     def ask(
         shape: Shape, format: str, *, backward: bool = True, seeded: bool = False, **changes: Any
     ) -> Recovered:
         dropout = replace(stream(seed), **changes) if changes else stream(seed)
-        masks = recovered(subject, shape, format, dropout, backward=backward and gradients)
+        masks = recovered(kernel, shape, format, dropout, backward=backward and gradients)
         if seeded:
-            require_seeded(subject, masks.problem)
+            require_seeded(kernel, masks.problem)
         return masks
 
     return ask
 
 
-def is_declared(subject: Subject, seed: int) -> bool:
+def is_declared(kernel: LoadedKernel, seed: int) -> bool:
     """Whether masks of dense problems are proved to be those of the problem's own stream.
 
     Raises
@@ -107,11 +107,11 @@ def is_declared(subject: Subject, seed: int) -> bool:
     declined: list[Unsupported] = []
     for format in FORMATS_ASKED:
         try:
-            masks = recovered(subject, SHAPES["odd"], format, stream(seed), backward=False)
+            masks = recovered(kernel, SHAPES["odd"], format, stream(seed), backward=False)
         except Unsupported as why:
             declined.append(why)
         else:
-            kind = subject.contract(masks.problem).dropout
+            kind = kernel.contract(masks.problem).dropout
             if kind != "problem" or (masks.keep != declared(masks.problem)).any():
                 return False
     if len(declined) == len(FORMATS_ASKED):

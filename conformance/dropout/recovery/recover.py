@@ -16,7 +16,7 @@ import numpy as np
 from conformance.dropout.generators.known import PER_CALL
 from conformance.dropout.shape import Shape
 from conformance.dropout.statistics.masks import Masks
-from conformance.kernel import BadAnswer, Subject
+from conformance.kernel import BadAnswer, LoadedKernel
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, FP32, Array
 from reference.mask import Bools
@@ -85,12 +85,12 @@ class Recovered:
         return kept & self.seen
 
 
-def recover(subject: Subject, problem: Problem) -> Recovered:
+def recover(kernel: LoadedKernel, problem: Problem) -> Recovered:
     """Ask a kernel as many one-hot problems as it takes to know every decision.
 
     Parameters
     ----------
-    subject : Subject
+    subject : LoadedKernel
     problem : Problem
         Its lengths, heads, mask, format and dropout are asked; its tensors are 0. With a dout the
         gradients tell of the backward's decisions.
@@ -104,8 +104,8 @@ def recover(subject: Subject, problem: Problem) -> Recovered:
     answers: dict[int, Result] = {}
     for first in firsts(problem):
         if answers:
-            require_seeded(subject, problem)
-        answers[first] = subject(probe(problem, first))
+            require_seeded(kernel, problem)
+        answers[first] = kernel(probe(problem, first))
     seen = visible(problem)
     factors = {name: np.full(seen.shape, np.nan) for name in names}
     for first, answer in answers.items():
@@ -114,7 +114,7 @@ def recover(subject: Subject, problem: Problem) -> Recovered:
     return Recovered(problem=problem, factors=factors, seen=seen, answers=answers)
 
 
-def require_seeded(subject: Subject, problem: Problem) -> None:
+def require_seeded(kernel: LoadedKernel, problem: Problem) -> None:
     """Decline what takes the same mask in several calls, for a kernel that cannot repeat one.
 
     Raises
@@ -122,11 +122,11 @@ def require_seeded(subject: Subject, problem: Problem) -> None:
     Unsupported
         If the contract says that its generator cannot be seeded.
     """
-    if subject.contract(problem).dropout == "unseeded":
+    if kernel.contract(problem).dropout == "unseeded":
         raise Unsupported("not testable: its generator cannot be seeded (dropout='unseeded')")
 
 
-def require_fresh(subject: Subject, problem: Problem) -> None:
+def require_fresh(kernel: LoadedKernel, problem: Problem) -> None:
     """Decline where calls are to differ, for a kernel that cannot be seeded in child processes.
 
     Raises
@@ -134,7 +134,7 @@ def require_fresh(subject: Subject, problem: Problem) -> None:
     Unsupported
         If each child would begin where the others began, and draw what they drew.
     """
-    if subject.isolated is not None and subject.contract(problem).dropout == "unseeded":
+    if kernel.isolated is not None and kernel.contract(problem).dropout == "unseeded":
         raise Unsupported("not testable with --isolate: a generator without a seed begins anew")
 
 
@@ -248,7 +248,9 @@ MASKS = Shape(seqlens_q=(1024,) * 2, seqlens_k=(128,) * 2, heads_q=4, heads_k=4,
 """What masks are read off: a million decisions to a call; fewer where a kernel declines that."""
 
 
-def masks_of_kernel(subject: Subject, *, p: float, calls: int, seed: int = 0) -> Iterator[Masks]:
+def masks_of_kernel(
+    kernel: LoadedKernel, *, p: float, calls: int, seed: int = 0
+) -> Iterator[Masks]:
     """The masks of consecutive calls of a kernel, each read off one call.
 
     The offset moves on from 0 as torch_npu's does, by PER_CALL.
@@ -260,14 +262,14 @@ def masks_of_kernel(subject: Subject, *, p: float, calls: int, seed: int = 0) ->
     Broken
         If an answer tells of no decision.
     """
-    taken = _taken(subject, p)
-    require_fresh(subject, taken)
+    taken = _taken(kernel, p)
+    require_fresh(kernel, taken)
     for call in range(calls):
         problem = taken.replace(dropout=Dropout(p=p, seed=seed, offset=PER_CALL * call))
-        yield Masks(keep=recover(subject, problem).keep, p=p)
+        yield Masks(keep=recover(kernel, problem).keep, p=p)
 
 
-def _taken(subject: Subject, p: float) -> Problem:
+def _taken(kernel: LoadedKernel, p: float) -> Problem:
     """The first problem to read masks off that the kernel does not decline."""
     declined = []
     for rows, width in ((1024, 128), (1024, 64), (128, 128), (64, 64)):
@@ -275,7 +277,7 @@ def _taken(subject: Subject, p: float) -> Problem:
         for format in (BF16, FP16, FP32):
             problem = shape.zeros(format, Dropout(p=p), backward=False)
             try:
-                subject(problem)
+                kernel(problem)
             except Unsupported as why:
                 declined.append(str(why))
             else:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from conformance.dropout.power.faults import fewest_bits
 from conformance.dropout.statistics import blocks, correlations, lags, plane, rates
-from conformance.dropout.statistics.call import Call, spectrum
+from conformance.dropout.statistics.call import CallMasks, spectrum
 from conformance.dropout.statistics.findings import Findings
 from conformance.dropout.statistics.masks import Masks, Refused
 from conformance.dropout.statistics.totals import Totals
@@ -28,7 +28,7 @@ Sum = NDArray[Any]
 class Statistic:
     """What is counted in each call and added up, and what the sum says."""
 
-    count: Callable[[Call], Sum]
+    count: Callable[[CallMasks], Sum]
     judge: Callable[[Any, Totals, Draw], list[Test]]
 
 
@@ -106,7 +106,7 @@ def judged(sums: Mapping[str, Sum], totals: Totals, *, alpha: float) -> Findings
     return Findings(totals=totals, alpha=alpha, tests=tuple(tests), readings=readings, sums=sums)
 
 
-def _in_turn(calls: Iterable[Masks], seen: list[Masks], pool: Executor) -> Iterator[Call]:
+def _in_turn(calls: Iterable[Masks], seen: list[Masks], pool: Executor) -> Iterator[CallMasks]:
     """Each call beside the one before it and the first, which is left in `seen`."""
     first = before = leading_before = None
     for masks in calls:
@@ -120,7 +120,7 @@ def _in_turn(calls: Iterable[Masks], seen: list[Masks], pool: Executor) -> Itera
         rare = np.ascontiguousarray(masks.keep if masks.p > 0.5 else ~masks.keep)
         chance = min(masks.p, 1 - masks.p)
         leading = pool.submit(spectrum, rare.reshape(-1), chance)
-        call = Call(
+        call = CallMasks(
             rare=rare,
             chance=chance,
             leading=leading,
@@ -133,10 +133,10 @@ def _in_turn(calls: Iterable[Masks], seen: list[Masks], pool: Executor) -> Itera
         yield call
 
 
-def _counted(calls: Iterator[Call], pool: Executor, *, ahead: int) -> Iterator[dict[str, Sum]]:
+def _counted(calls: Iterator[CallMasks], pool: Executor, *, ahead: int) -> Iterator[dict[str, Sum]]:
     """What is counted in each call, in their order, counting a few of them at once."""
 
-    def count(call: Call) -> dict[str, Sum]:
+    def count(call: CallMasks) -> dict[str, Sum]:
         return {name: statistic.count(call) for name, statistic in STATISTICS.items()}
 
     waiting: deque[Future[dict[str, Sum]]] = deque()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from conformance.dropout.statistics.call import Call
+from conformance.dropout.statistics.call import CallMasks
 from conformance.dropout.statistics.totals import Totals
 from conformance.dropout.statistics.z_scores import Draw, Scores, Test, either_side, family, table
 
@@ -21,7 +21,7 @@ FEWEST = 5  # expected in the last cell of a table
 ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
 
 
-def count_hands(call: Call) -> Counts:
+def count_hands(call: CallMasks) -> Counts:
     """How often each pattern of four decisions is seen, first decision lowest. (16,)."""
     whole = call.flat[: call.flat.size // 8 * 8]
     pairs = np.bincount(np.packbits(whole, bitorder="little"), minlength=256).reshape(16, 16)
@@ -40,7 +40,7 @@ def judge_hands(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
     )
 
 
-def count_gaps(call: Call) -> Counts:
+def count_gaps(call: CallMasks) -> Counts:
     """Common decisions between a rare one and the next: (LONGEST + 1,)."""
     gaps = np.diff(np.flatnonzero(call.flat)) - 1
     return np.bincount(np.minimum(gaps, LONGEST), minlength=LONGEST + 1)
@@ -57,7 +57,7 @@ def judge_gaps(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
     )
 
 
-def count_runs(call: Call) -> Counts:
+def count_runs(call: CallMasks) -> Counts:
     """Lengths of runs of common, and of rare decisions: (2, LONGEST + 1), from length 1 on."""
     changes = np.flatnonzero(call.flat[1:] != call.flat[:-1])
     lengths = np.minimum(np.diff(changes) - 1, LONGEST)
@@ -107,7 +107,7 @@ def _judge_table(
     return family(name, compares, scores, bits=bits, place=place, effects=nothing)
 
 
-def count_blocks(call: Call) -> Counts:
+def count_blocks(call: CallMasks) -> Counts:
     """Blocks of 128 in a row, their rare decisions, and the sum of their squares."""
     whole = call.flat[: call.flat.size // BLOCK * BLOCK]
     rare = ONES[np.packbits(whole)].reshape(-1, BLOCK // 8).sum(axis=1, dtype=np.int64)

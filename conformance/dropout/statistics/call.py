@@ -16,7 +16,7 @@ LEADING = 2**20  # elements of a call that meet their like at every distance
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Call:
+class CallMasks:
     """The masks of one call, beside those of the call before and of the first one.
 
     A decision is *rare* if it is the less likely one: dropped where p is at most 0.5, else kept.

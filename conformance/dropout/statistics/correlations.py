@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.dropout.statistics import z_scores
-from conformance.dropout.statistics.call import Call
+from conformance.dropout.statistics.call import CallMasks
 from conformance.dropout.statistics.totals import Totals
 from conformance.dropout.statistics.z_scores import Draw, Scores, Test, family, one
 
@@ -23,7 +23,7 @@ def lags(shape: tuple[int, ...]) -> list[int]:
     return sorted(lag for lag in wanted if lag < elements)
 
 
-def count_serial(call: Call) -> Counts:
+def count_serial(call: CallMasks) -> Counts:
     """For each lag: rare decisions that meet a rare one, and rare ones at either end. (2, lags)."""
     flat, total = call.flat, np.count_nonzero(call.flat)
     found = []
@@ -54,7 +54,7 @@ def judge_serial(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
     ]
 
 
-def count_planes(call: Call) -> Counts:
+def count_planes(call: CallMasks) -> Counts:
     """Places at which two planes are both rare, for all pairs of planes: (planes, planes)."""
     planes = call.rare.reshape(call.rare.shape[0] * call.rare.shape[1], -1)
     found = np.zeros((len(planes),) * 2, np.int64)
@@ -96,7 +96,7 @@ def _family(name: str, plural: str, both: Counts, totals: Totals, draw: Draw) ->
     )
 
 
-def count_calls(call: Call) -> Counts:
+def count_calls(call: CallMasks) -> Counts:
     """Both rare and either rare: with the call before, and with the first one. (2, 2)."""
     if call.before is None or call.first is None:
         return np.zeros((2, 2), np.int64)

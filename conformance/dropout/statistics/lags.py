@@ -11,20 +11,20 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from conformance.dropout.statistics import z_scores
-from conformance.dropout.statistics.call import Call
+from conformance.dropout.statistics.call import CallMasks
 from conformance.dropout.statistics.totals import Totals
 from conformance.dropout.statistics.z_scores import Draw, Scores, Test, one, worst_of
 
 LOOKED_AT = 16  # distances with the largest covariances, whose chance is taken exactly
 
 
-def count_own(call: Call) -> NDArray[np.float64]:
+def count_own(call: CallMasks) -> NDArray[np.float64]:
     """Power of each frequency of the leading elements."""
     spectrum = call.leading.result()
     return spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2
 
 
-def count_next(call: Call) -> NDArray[np.complex128]:
+def count_next(call: CallMasks) -> NDArray[np.complex128]:
     """Product of each frequency with that of the call before; zeros in the first call."""
     spectrum = call.leading.result()
     if call.leading_before is None:

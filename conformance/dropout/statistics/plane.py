@@ -7,7 +7,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy import stats
 
-from conformance.dropout.statistics.call import Call
+from conformance.dropout.statistics.call import CallMasks
 from conformance.dropout.statistics.totals import Totals
 from conformance.dropout.statistics.z_scores import Draw, Test, any_rate, binomial, family, worst_of
 
@@ -20,7 +20,7 @@ def corner(rare: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return part.reshape(-1, *part.shape[2:])
 
 
-def count_places(call: Call) -> NDArray[np.int64]:
+def count_places(call: CallMasks) -> NDArray[np.int64]:
     """Rare decisions at each (i, j), over batch and heads."""
     return np.asarray(corner(call.rare).sum(axis=0, dtype=np.int64))
 
@@ -41,7 +41,7 @@ def judge_places(counts: NDArray[np.int64], totals: Totals, draw: Draw) -> list[
     )
 
 
-def count_waves(call: Call) -> NDArray[np.float64]:
+def count_waves(call: CallMasks) -> NDArray[np.float64]:
     """Power of each wave over the plane, over batch and heads: (rows, columns // 2 + 1)."""
     planes = corner(call.rare)
     power = np.zeros((planes.shape[1], planes.shape[2] // 2 + 1))

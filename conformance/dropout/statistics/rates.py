@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.dropout.statistics.call import Call
+from conformance.dropout.statistics.call import CallMasks
 from conformance.dropout.statistics.totals import Totals
 from conformance.dropout.statistics.z_scores import Draw, Test, any_rate, binomial, family, one
 from reference.formats import BF16, FP16
@@ -50,7 +50,7 @@ def judge_all(totals: Totals, draw: Draw) -> Test:
     )
 
 
-def count(call: Call) -> NDArray[np.int64]:
+def count(call: CallMasks) -> NDArray[np.int64]:
     """Rare decisions of each batch, head, row and column, one after the other."""
     rows = call.rare.sum(axis=3, dtype=np.int64)
     columns = call.rare.sum(axis=(0, 1, 2), dtype=np.int64)

@@ -14,7 +14,7 @@ from conformance.dropout.statistics import plots
 from conformance.dropout.statistics.battery import battery
 from conformance.dropout.statistics.findings import Findings
 from conformance.dropout.statistics.masks import Masks
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 
 P = 0.1
 """The usual rate."""
@@ -34,7 +34,7 @@ def of_the_stream(tier: str, seed: int) -> Findings:
     return battery(GENERATORS["philox"].calls(calls, p=P, seed=stream(seed).seed))
 
 
-def of_the_kernel(subject: Subject, tier: str, seed: int) -> Iterator[Masks]:
+def of_the_kernel(kernel: LoadedKernel, tier: str, seed: int) -> Iterator[Masks]:
     """Masks read off a kernel's answers, until there are enough or the time is up.
 
     Raises
@@ -44,7 +44,7 @@ def of_the_kernel(subject: Subject, tier: str, seed: int) -> Iterator[Masks]:
     """
     begin, bits = time.monotonic(), 0
     seed = stream(seed).seed
-    for masks in masks_of_kernel(subject, p=P, calls=BITS[tier], seed=seed):
+    for masks in masks_of_kernel(kernel, p=P, calls=BITS[tier], seed=seed):
         yield masks
         bits += masks.keep.size
         if bits >= BITS[tier] or time.monotonic() - begin > SECONDS[tier]:

@@ -7,15 +7,15 @@ import pytest
 
 import npu_kernels
 from conformance.cases.case import Case
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from conformance.verdict.ask import ask
-from conformance.verdict.expected import Question
+from conformance.verdict.expected import Expected
 from reference.formats import BF16, FORMATS, FP16
 from reference.problem import Unsupported
 
 
-def eager() -> Subject:
-    return Subject(spec="", name="eager", function=npu_kernels.eager)
+def eager() -> LoadedKernel:
+    return LoadedKernel(spec="", name="eager", function=npu_kernels.eager)
 
 
 def problem(format=BF16, **asked):
@@ -25,7 +25,7 @@ def problem(format=BF16, **asked):
 @pytest.mark.parametrize("format", ["fp16", "bf16", "fp32", "fp64"])
 @pytest.mark.parametrize("window", [(None, None), (None, 0), (5, 2)])
 def test_it_keeps_its_contract(format, window):
-    verdict = ask(eager(), Question(problem=problem(FORMATS[format], window=window)))
+    verdict = ask(eager(), Expected(problem=problem(FORMATS[format], window=window)))
     assert verdict.passes(), verdict.failures
 
 
@@ -33,9 +33,9 @@ def test_its_contract_is_no_wider_than_a_matrix_rounded():
     """DP's rounding counts as one unit roundoff of the format, spread over head_dim_v terms."""
     asked = problem()
     said = eager().contract(asked)
-    extra = said.u_acc - 2 * 2.0**-24
+    extra = said.accumulator_roundoff - 2 * 2.0**-24
     assert extra * asked.head_dim_v == pytest.approx(BF16.unit_roundoff)
-    assert said.h * said.u_acc >= asked.max_seqlen_k * 2 * 2.0**-24
+    assert said.longest_sum * said.accumulator_roundoff >= asked.max_seqlen_k * 2 * 2.0**-24
 
 
 @pytest.mark.parametrize(

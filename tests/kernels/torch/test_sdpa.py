@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import npu_kernels
-from conformance.laws.assertions import CAUSAL, question
+from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
 from npu_kernels.torch_kernels import contracts, sdpa_arguments
 from reference import dense
@@ -71,7 +71,7 @@ ASKED = {
 @pytest.mark.parametrize("format", EVERY)
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_keeps_its_contract_or_declines(name, format, asked):
-    kernel, problem = getattr(npu_kernels, name), question(format, **asked(format))
+    kernel, problem = getattr(npu_kernels, name), make_problem(format, **asked(format))
     try:
         got = kernel(problem)
     except Unsupported:
@@ -85,7 +85,7 @@ def test_a_kernel_keeps_its_contract_or_declines(name, format, asked):
 @pytest.mark.parametrize("asked", ["plain", "causal-bottom-right", "dead-rows", "mqa-long"])
 @pytest.mark.parametrize("format", EVERY)
 def test_flash_backward_keeps_its_contract_on_the_oracles_statistics(format, asked):
-    problem = question(format, **ASKED[asked](format))
+    problem = make_problem(format, **ASKED[asked](format))
     kernel, exact = npu_kernels.sdpa_flash, dense.attention(problem)
     got = kernel.backward(problem, exact.out, exact.lse)
     ratios = excess(got, problem, kernel.contract(problem), exact_statistics=True)
@@ -103,7 +103,7 @@ def test_flash_backward_keeps_its_contract_on_the_oracles_statistics(format, ask
     ids=["gqa", "bottom-right", "gradient-of-bias", "no-keys"],
 )
 def test_the_contract_of_sdpa_is_that_of_the_backend_that_torch_takes(backend, asked):
-    problem = question("bf16", **asked)
+    problem = make_problem("bf16", **asked)
     assert sdpa_arguments.chosen(problem) == backend
     declared = {"flash": contracts.flash_on_cpu, "math": contracts.math}[backend](problem)
     assert npu_kernels.sdpa.contract(problem) == declared
@@ -111,15 +111,15 @@ def test_the_contract_of_sdpa_is_that_of_the_backend_that_torch_takes(backend, a
 
 @pytest.mark.parametrize("format", ["fp16", "bf16"])
 def test_the_fast_exp_of_reduced_precision_must_be_declared(format):
-    problem = question(format, seqlen_k=32, scale=0.0)
+    problem = make_problem(format, seqlen_k=32, scale=0.0)
     got, contract = npu_kernels.sdpa_flash(problem), npu_kernels.sdpa_flash.contract(problem)
     assert excess(got, problem, contract)["lse"] <= 1
     assert excess(got, problem, contract.replace(exp_rel=contracts.EXP_U20))["lse"] > 1
 
 
 def test_that_products_flush_subnormal_numbers_must_be_declared():
-    tiny = FORMATS["bf16"].round(question("bf16").v * 2.0**-126)
-    problem = question("bf16").replace(v=tiny)
+    tiny = FORMATS["bf16"].round(make_problem("bf16").v * 2.0**-126)
+    problem = make_problem("bf16").replace(v=tiny)
     exact, contract = dense.attention(problem), contracts.flash_on_cpu(problem)
     flushed = replace(exact, out=np.where(abs(exact.out) < 2.0**-126, 0, exact.out))
     assert excess(flushed, problem, contract)["out"] <= 1
@@ -127,7 +127,7 @@ def test_that_products_flush_subnormal_numbers_must_be_declared():
 
 
 def test_flash_calls_the_lse_of_a_row_that_sees_nothing_zero():
-    problem = question("bf16", mask=Mask(window=(9, -20)), seqlen_k=50)
+    problem = make_problem("bf16", mask=Mask(window=(9, -20)), seqlen_k=50)
     got, dead = npu_kernels.sdpa_flash(problem), np.isneginf(dense.attention(problem).lse)
     assert dead.any()
     assert (got.lse[dead] == 0).all()
@@ -148,11 +148,11 @@ def test_flash_calls_the_lse_of_a_row_that_sees_nothing_zero():
 )
 def test_flash_says_what_it_declines(change, words):
     with pytest.raises(Unsupported, match=words):
-        npu_kernels.sdpa_flash(change(question("fp16")))
+        npu_kernels.sdpa_flash(change(make_problem("fp16")))
 
 
 def test_flash_backward_declines_what_flash_declines():
-    problem = question("fp16", softcap=5.0)
+    problem = make_problem("fp16", softcap=5.0)
     exact = dense.attention(problem)
     with pytest.raises(Unsupported, match="softcap"):
         npu_kernels.sdpa_flash.backward(problem, exact.out, exact.lse)
@@ -162,7 +162,7 @@ def test_flash_backward_declines_what_flash_declines():
 def test_dropout_is_torchs_own_from_the_problems_seed_and_offset(name):
     kernel = getattr(npu_kernels, name)
     asked = [
-        question("fp16", dropout=Dropout(p=0.5, seed=seed, offset=offset))
+        make_problem("fp16", dropout=Dropout(p=0.5, seed=seed, offset=offset))
         for seed, offset in ((1, 2), (1, 2), (1, 3), (2, 2))
     ]
     first, again, *others = (kernel(problem).out for problem in asked)

@@ -10,7 +10,7 @@ from conformance.dropout.__main__ import main
 from conformance.dropout.recovery.recover import masks_of_kernel, recover
 from conformance.dropout.shape import Shape
 from conformance.dropout.statistics import sources
-from conformance.kernel import Subject
+from conformance.kernel import LoadedKernel
 from reference import dense
 from reference.dropout import Dropout
 from reference.formats import FORMATS
@@ -27,8 +27,8 @@ SHAPES = {
 }
 
 
-def subject(function):
-    return Subject(spec="tests", name="tests", function=function)
+def loaded(function):
+    return LoadedKernel(spec="tests", name="tests", function=function)
 
 
 def declared(problem: Problem) -> np.ndarray:
@@ -47,13 +47,13 @@ def declared(problem: Problem) -> np.ndarray:
 @pytest.mark.parametrize("format", ["fp16", "bf16", "fp32"])
 def test_every_tensor_tells_of_the_decisions_that_were_used(format, shape):
     problem = shape.zeros(FORMATS[format], STREAM, backward=True)
-    recovered = recover(subject(Host()), problem)
+    recovered = recover(loaded(Host()), problem)
     for name in ("out", "dv", "dq", "dk"):
         assert (recovered.decisions(name) == declared(problem)).all(), name
 
 
 def test_masks_of_consecutive_calls_are_those_of_the_stream():
-    for call, masks in enumerate(masks_of_kernel(subject(dense.attention), p=0.1, calls=2)):
+    for call, masks in enumerate(masks_of_kernel(loaded(dense.attention), p=0.1, calls=2)):
         elements = Dropout(p=0.1, offset=10 * call).keep(np.array([0]), masks.keep.size)
         assert (masks.keep.ravel() == elements[0]).all()
 
@@ -75,7 +75,7 @@ def test_an_answer_that_tells_of_no_decision_is_refused_in_a_sentence(tmp_path, 
 
 def test_masks_are_read_off_a_kernel_until_the_time_is_up(monkeypatch):
     monkeypatch.setitem(sources.SECONDS, "default", 0.0)
-    (masks,) = sources.of_the_kernel(subject(dense.attention), "default", seed=0)
+    (masks,) = sources.of_the_kernel(loaded(dense.attention), "default", seed=0)
     said = sources.remark(masks.keep.size, "default", proved=False)
     assert said == (
         "1,048,576 decisions read off its answers; 10,000,000 were asked for, and 0 s were up"

@@ -194,10 +194,10 @@ def test_a_missing_gradient_fails_unless_only_the_forward_is_asked(tmp_path, cap
 def test_an_error_just_beyond_the_stored_bound_fails_and_one_just_within_does_not(name):
     one = vector("g-15x16-fp32")
     want, bound = getattr(one.answer, name), getattr(one.bound, name).astype(np.float64)
-    question, right = asked(one, forward=False), rounded(one)
+    expected, right = asked(one, forward=False), rounded(one)
     for times, passes in ((0.9, True), (1.1, False)):
         got = replace(right, **{name: FP32.round(want + times * bound)})
-        assert judged(one, question, got).passes() == passes
+        assert judged(one, expected, got).passes() == passes
 
 
 @pytest.fixture(scope="module")

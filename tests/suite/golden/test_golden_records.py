@@ -20,24 +20,24 @@ from conformance.golden.refused import Refused
 from conformance.golden.scoring import check_record, write_record
 from conformance.golden.sets import FOLDER
 from conformance.golden.write import write
-from conformance.kernel import Subject, UsageError, load
+from conformance.kernel import LoadedKernel, UsageError, load
 from conformance.run.run import prepare
-from conformance.verdict.verdict import Score, Verdict
+from conformance.verdict.verdict import TensorVerdict, Verdict
 from reference.contract import Contract
 from reference.problem import Result
 
 KERNELS = Path(__file__).parents[2] / "support" / "golden_kernels.py"
 
 
-def kernel(name: str, **attributes: object) -> Subject:
+def kernel(name: str, **attributes: object) -> LoadedKernel:
     """A kernel of golden_kernels, with some attributes of its own."""
-    subject = load(f"{KERNELS}:{name}")
+    loaded = load(f"{KERNELS}:{name}")
     if not attributes:
-        return subject
-    function = type("changed", (), {"__call__": lambda self, problem: subject(problem)})()
-    for key, value in (vars(subject.function) | attributes).items():
+        return loaded
+    function = type("changed", (), {"__call__": lambda self, problem: loaded(problem)})()
+    for key, value in (vars(loaded.function) | attributes).items():
         setattr(function, key, value)
-    return replace(subject, function=function)
+    return replace(loaded, function=function)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_record_holds_what_each_vector_scored_and_which_code_ran(golden):
     assert record.scores.keys() == {"plain-bf16", "causal-fp32"}
     assert record.declined == {"hidden-fp16": "varlen"}
     out = record.scores["plain-bf16"].tensors["out"]
-    assert 0 < out["budget"] < 1 and 0 < out["z_rms"] < 2
+    assert 0 < out["ratio"] < 1 and 0 < out["z_rms"] < 2
     assert records.read(golden.folder, kernel("forward_only")) == record
 
 
@@ -116,56 +116,56 @@ def test_a_kernel_that_fails_is_not_recorded(name, golden):
 
 
 def test_scores_that_moved_are_told_old_and_new(golden):
-    subject = kernel("forward_only")
-    write_record(golden, subject)
-    path = records.path_of(golden.folder, subject)
+    loaded = kernel("forward_only")
+    write_record(golden, loaded)
+    path = records.path_of(golden.folder, loaded)
     document = json.loads(path.read_text())
-    document["scores"]["plain-bf16"]["tensors"]["out"]["budget"] = 0.125
+    document["scores"]["plain-bf16"]["tensors"]["out"]["ratio"] = 0.125
     del document["scores"]["plain-bf16"]["tensors"]["lse"]
     document["declined"], document["scores"]["hidden-fp16"] = {}, document["scores"]["plain-bf16"]
     path.write_text(json.dumps(document))
-    record, moved = write_record(golden, subject)
-    new = record.scores["plain-bf16"].tensors["out"]["budget"]
+    record, moved = write_record(golden, loaded)
+    new = record.scores["plain-bf16"].tensors["out"]["ratio"]
     assert moved == [
         "hidden-fp16: recorded -> declined",
-        f"plain-bf16: out budget 0.125 -> {new:g}; lse not recorded -> recorded",
+        f"plain-bf16: out ratio 0.125 -> {new:g}; lse not recorded -> recorded",
     ]
 
 
-def scored(budget: float) -> Verdict:
-    score = Score(name="out", budget=budget, z_max=1.0, z_rms=1.0, slope_z=0.0)
-    return Verdict(scores=(score,), absent=(), got=Result(), contract=Contract())
+def scored(ratio: float) -> Verdict:
+    score = TensorVerdict(name="out", ratio=ratio, z_max=1.0, z_rms=1.0, slope_z=0.0)
+    return Verdict(tensors=(score,), absent=(), got=Result(), contract=Contract())
 
 
 @pytest.mark.parametrize(
-    ("recorded", "budget", "holds"),
+    ("recorded", "ratio", "holds"),
     [(0.25, 0.5, True), (0.25, 0.501, False), (0.0, 0.0, True), (0.0, 1e-9, False)],
 )
-def test_a_kernel_may_use_twice_its_recorded_budget_and_no_more(recorded, budget, holds):
-    assert (records.beyond(scored(budget), {"out": {"budget": recorded}}) == []) == holds
+def test_a_kernel_may_use_twice_its_recorded_budget_and_no_more(recorded, ratio, holds):
+    assert (records.beyond(scored(ratio), {"out": {"ratio": recorded}}) == []) == holds
 
 
 def test_tensors_that_were_not_recorded_are_held_to_the_bound_alone():
-    assert records.beyond(scored(0.9), {"lse": {"budget": 0.1}}) == []
+    assert records.beyond(scored(0.9), {"lse": {"ratio": 0.1}}) == []
 
 
 def test_a_record_that_cannot_be_read_is_refused(golden):
-    subject = kernel("forward_only")
-    write_record(golden, subject)
-    path = records.path_of(golden.folder, subject)
+    loaded = kernel("forward_only")
+    write_record(golden, loaded)
+    path = records.path_of(golden.folder, loaded)
     path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 9'))
     with pytest.raises(Refused, match="has format_version 9"):
-        check_record(golden, subject)
+        check_record(golden, loaded)
 
 
 def test_numbers_that_json_has_not_are_kept(golden):
-    subject = kernel("forward_only")
-    record, _ = write_record(golden, subject)
-    figures = {"budget": 0.5, "z_max": float("inf"), "z_rms": 1.0, "slope_z": 0.0}
-    score = records.Score(vector="0" * 64, tensors={"out": figures})
+    loaded = kernel("forward_only")
+    record, _ = write_record(golden, loaded)
+    figures = {"ratio": 0.5, "z_max": float("inf"), "z_rms": 1.0, "slope_z": 0.0}
+    score = records.RecordedRatios(vector="0" * 64, tensors={"out": figures})
     record = replace(record, scores={"plain-bf16": score})
-    records.save(golden.folder, subject, record)
-    assert records.read(golden.folder, subject) == record
+    records.save(golden.folder, loaded, record)
+    assert records.read(golden.folder, loaded) == record
 
 
 def suite(*words: str) -> subprocess.CompletedProcess[str]:

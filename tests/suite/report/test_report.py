@@ -22,7 +22,7 @@ from conformance.report.spread import LEAST, MOST, map_of, spread_of
 from conformance.report.table import table
 from conformance.report.write import write, write_page
 from conformance.verdict.error import Compared
-from conformance.verdict.verdict import Score
+from conformance.verdict.verdict import TensorVerdict
 from reference.formats import FP32
 
 SCHEMA = json.loads((Path(report.__file__).with_name("schema.json")).read_text())
@@ -117,7 +117,7 @@ def test_text_of_a_kernel_is_text_and_no_markup() -> None:
 
 
 def test_the_table_shows_where_a_kernel_ran() -> None:
-    run = SimpleNamespace(subjects=[SimpleNamespace(name="mine[here]")])
+    run = SimpleNamespace(kernels=[SimpleNamespace(name="mine[here]")])
     assert "mine[here]" in table(run, [sample.record()], width=80)
 
 
@@ -180,7 +180,9 @@ def test_an_inlined_picture_has_its_own_ids_and_the_pages_ink() -> None:
     assert inlined(svg, mark="m-") == inside
 
 
-def score(error: object, *, name: str = "out", allowed: float = 1.0, sigma: float = 1.0) -> Score:
+def score(
+    error: object, *, name: str = "out", allowed: float = 1.0, sigma: float = 1.0
+) -> TensorVerdict:
     errors = np.asarray(error, np.float64)
     compared = Compared(
         format=FP32,
@@ -190,7 +192,7 @@ def score(error: object, *, name: str = "out", allowed: float = 1.0, sigma: floa
         ratio=np.abs(errors) / allowed,
         sigma=np.full_like(errors, sigma),
     )
-    return Score(name=name, elements=errors.size, compared=compared)
+    return TensorVerdict(name=name, elements=errors.size, compared=compared)
 
 
 @pytest.mark.parametrize(
@@ -202,12 +204,12 @@ def score(error: object, *, name: str = "out", allowed: float = 1.0, sigma: floa
 )
 def test_a_size_counts_between_its_powers_of_two(size: float, place: int) -> None:
     counts = spread_of(score([[size]]))
-    assert counts["budget"] == counts["z"] == [int(at == place) for at in range(MOST - LEAST + 1)]
+    assert counts["ratio"] == counts["z"] == [int(at == place) for at in range(MOST - LEAST + 1)]
 
 
 def test_errors_are_told_in_sigmas_too() -> None:
     counts = spread_of(score([[0.6]], allowed=1.0, sigma=0.1))
-    assert (counts["budget"][-LEAST], counts["z"][3 - LEAST]) == (1, 1)
+    assert (counts["ratio"][-LEAST], counts["z"][3 - LEAST]) == (1, 1)
 
 
 def test_an_error_in_any_head_is_on_the_map() -> None:
@@ -239,5 +241,5 @@ def test_a_map_shows_the_largest_where_it_is(name: str) -> None:
 def test_what_has_no_rows_has_no_map() -> None:
     assert map_of(score([1.0], name="dsink")) is None
     assert map_of(score(np.zeros((2, 0, 3, 4)))) is None
-    assert map_of(Score(name="out")) is None
-    assert spread_of(Score(name="out")) == {}
+    assert map_of(TensorVerdict(name="out")) is None
+    assert spread_of(TensorVerdict(name="out")) == {}

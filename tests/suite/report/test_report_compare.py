@@ -10,8 +10,8 @@ from conformance.report.difference import BETTER, WORSE, Comparison, compare, ma
 from conformance.report.document import SCHEMA_VERSION
 
 
-def a_test(outcome="passed", *, case="plain", kernel="sdpa[cpu]", format="fp16", **budgets):
-    """One test of a report; `budgets` are its tensors'."""
+def a_test(outcome="passed", *, case="plain", kernel="sdpa[cpu]", format="fp16", **ratios):
+    """One test of a report; `ratios` are its tensors'."""
     return {
         "kernel": kernel,
         "test": "test_case",
@@ -20,7 +20,7 @@ def a_test(outcome="passed", *, case="plain", kernel="sdpa[cpu]", format="fp16",
         "outcome": outcome,
         "failed": "out: 3 of 8 elements are beyond\nlong text" if outcome == "failed" else "",
         "declined": "sink" if outcome == "declined" else "",
-        "tensors": [{"name": name, "budget": budget} for name, budget in budgets.items()],
+        "tensors": [{"name": name, "ratio": ratio} for name, ratio in ratios.items()],
     }
 
 
@@ -58,12 +58,12 @@ BESIDE = a_test(case="beside", out=0.5)  # the same in both reports
         (None, a_test("declined"), "appeared"),
         (a_test(out=0.2, lse=0.1), a_test(out=0.2), "vanished"),
         (a_test(out=0.2), a_test(out=0.2, lse=0.1), "appeared"),
-        (a_test(out=0.2), a_test(out=0.401), "budget grew"),
-        (a_test(out=0.0), a_test(out=0.001), "budget grew"),
-        (a_test("failed", out=3.0), a_test("failed", out="inf"), "budget grew"),
-        (a_test("failed", out=3.0), a_test("failed", out="nan"), "budget grew"),
-        (a_test(out=0.2), a_test(out=0.099), "budget shrank"),
-        (a_test("failed", out="nan"), a_test("failed", out=3.0), "budget shrank"),
+        (a_test(out=0.2), a_test(out=0.401), "ratio grew"),
+        (a_test(out=0.0), a_test(out=0.001), "ratio grew"),
+        (a_test("failed", out=3.0), a_test("failed", out="inf"), "ratio grew"),
+        (a_test("failed", out=3.0), a_test("failed", out="nan"), "ratio grew"),
+        (a_test(out=0.2), a_test(out=0.099), "ratio shrank"),
+        (a_test("failed", out="nan"), a_test("failed", out=3.0), "ratio shrank"),
         (a_test(out=0.2), a_test(out=0.4), None),
         (a_test(out=0.2), a_test(out=0.1), None),
         (a_test(out=0.0), a_test(out=0.0), None),
@@ -91,8 +91,7 @@ def test_the_worst_comes_first_and_the_totals_count_every_kind():
     told = compare(old, new)
     assert [change.at[2] for change in told.changes] == ["f", "e", "c", "d", "b", "a"]
     assert told.totals() == (
-        "tests in both reports: 6; "
-        "2 newly failing, 1 newly declined, 2 budget grew, 1 budget shrank"
+        "tests in both reports: 6; 2 newly failing, 1 newly declined, 2 ratio grew, 1 ratio shrank"
     )
 
 
@@ -116,7 +115,7 @@ def test_one_kernel_in_each_report_is_compared_whatever_its_name():
         "one kernel in each report, so these are compared: ascend[emulated] and ascend[910B2]"
     )
     assert told.notes[1] == "seed: 0 and 1"
-    assert kinds(told) == ["budget grew"]
+    assert kinds(told) == ["ratio grew"]
 
 
 def test_of_several_kernels_one_that_is_gone_vanished_in_one_line():
@@ -149,7 +148,7 @@ def test_the_command_prints_a_table_and_says_by_its_exit_code_whether_it_is_wors
     assert main([str(good), str(bad)]) == 1
     told = capsys.readouterr().out
     assert "where, in sdpa[cpu]" in told and "test_case plain fp16 out" in told
-    assert "0.1 -> 0.3" in told and told.endswith("tests in both reports: 1; 1 budget grew\n")
+    assert "0.1 -> 0.3" in told and told.endswith("tests in both reports: 1; 1 ratio grew\n")
     assert main([str(bad), str(good / "report.json")]) == 0
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from npu_kernels.ascend_c import dropout_bits, tile_bits
-from npu_kernels.emulator.knobs import Knobs
+from npu_kernels.emulator.options import EmulatorOptions
 from reference.dropout import Dropout, HeadDropout, philox4x32
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskQuestion:
+class MaskProblem:
     """Lengths of each sequence, heads, and the stream."""
 
     seqlens_q: tuple[int, ...]
@@ -23,7 +23,7 @@ class MaskQuestion:
         default_factory=lambda: Dropout(p=0.4, seed=0x0123456789ABCDEF, offset=0xFEDCBA9876543210)
     )
 
-    def ask(self, library, knobs: Knobs | None = None) -> dropout_bits.Mask:
+    def ask(self, library, options: EmulatorOptions | None = None) -> dropout_bits.DropoutBits:
         """The kernel's answer."""
         return dropout_bits.keep_bits(
             library,
@@ -32,7 +32,7 @@ class MaskQuestion:
             seqlens_k=self.seqlens_k,
             heads_q=self.heads_q,
             packed=self.packed,
-            knobs=knobs or Knobs(cores=3),
+            options=options or EmulatorOptions(cores=3),
         )
 
     def want(self):
@@ -54,7 +54,7 @@ class MaskQuestion:
         key = (self.dropout.seed & 0xFFFFFFFF, self.dropout.seed >> 32)
         return philox4x32(counter, key).reshape(-1)[:pairs]
 
-    def keeping_below(self, word: int) -> MaskQuestion:
+    def keeping_below(self, word: int) -> MaskProblem:
         """The same with a p that keeps exactly the words below `word`.
 
         Up to 2^22, (word + 1/2) 2^-32 is exact in float32, and so is 1 - p in float64.
@@ -62,6 +62,6 @@ class MaskQuestion:
         assert word < 2**22
         return self.replace(p=1 - (word + 0.5) * 2.0**-32)
 
-    def replace(self, **changes: object) -> MaskQuestion:
+    def replace(self, **changes: object) -> MaskProblem:
         """The same with another p, seed or offset."""
         return replace(self, dropout=replace(self.dropout, **changes))

@@ -1,4 +1,4 @@
-"""Knobs of the emulator: what the silicon does and nobody has published, and how much is checked.
+"""EmulatorOptions: what the silicon does and nobody has published, and how much is checked.
 
 ``NPU_EMULATOR`` holds them as words, such as ``"fast mmad=tree16 exp=4 cores=3"``. They are read
 when a kernel is first asked for, and its name tells them.
@@ -17,7 +17,7 @@ MOST_GROUPS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Knobs:
+class EmulatorOptions:
     """How the emulator runs a kernel.
 
     Attributes
@@ -60,7 +60,7 @@ class Knobs:
         )
 
 
-def from_environment() -> Knobs:
+def from_environment() -> EmulatorOptions:
     """The knobs that NPU_EMULATOR sets.
 
     Raises
@@ -71,7 +71,7 @@ def from_environment() -> Knobs:
     return parse(os.environ.get(VARIABLE, ""))
 
 
-def parse(text: str) -> Knobs:
+def parse(text: str) -> EmulatorOptions:
     """The knobs that these words set, separated by spaces.
 
     Raises
@@ -79,7 +79,7 @@ def parse(text: str) -> Knobs:
     Unavailable
         As `from_environment`.
     """
-    known = {_word(field.name): field for field in fields(Knobs)}
+    known = {_word(field.name): field for field in fields(EmulatorOptions)}
     chosen: dict[str, object] = {}
     for word in text.split():
         name, equals, value = word.partition("=")
@@ -87,7 +87,7 @@ def parse(text: str) -> Knobs:
             raise Unavailable(f"{VARIABLE}: {word!r} is no knob: {_help()}")
         field = known[name]
         chosen[field.name] = _value(word, field.name, value) if equals else True
-    return Knobs(**chosen)  # type: ignore[arg-type]
+    return EmulatorOptions(**chosen)  # type: ignore[arg-type]
 
 
 def _value(word: str, name: str, value: str) -> object:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance.laws.assertions import question as problem
-from npu_kernels.ascend_c.encode import question_of
-from npu_kernels.ascend_c.encoded import Question
+from conformance.laws.assertions import make_problem as problem
+from npu_kernels.ascend_c.encode import encode_problem
+from npu_kernels.ascend_c.encoded import EncodedProblem
 from reference.dropout import Dropout
 from reference.formats import FP16, FP32
 from reference.mask import Mask
@@ -28,8 +28,8 @@ PACKED = {
 }
 
 
-def ask(asked: dict[str, object]) -> Question:
-    return Question(**{"format": FP16, "scale": 0.5, **asked})
+def ask(asked: dict[str, object]) -> EncodedProblem:
+    return EncodedProblem(**{"format": FP16, "scale": 0.5, **asked})
 
 
 WRONG = {
@@ -70,10 +70,10 @@ def test_a_wrong_argument_is_named(text):
 
 @pytest.mark.parametrize("asked", [DENSE, PACKED])
 def test_results_have_the_shapes_of_the_problem(asked):
-    question = ask(asked)
-    assert question.shape_out == (*asked["q"].shape[:-1], 6)
-    assert question.shape_lse == ((4, 3) if asked is PACKED else (2, 4, 3))
-    assert (question.batch, question.seqlen_q, question.seqlen_k) == (
+    encoded = ask(asked)
+    assert encoded.shape_out == (*asked["q"].shape[:-1], 6)
+    assert encoded.shape_lse == ((4, 3) if asked is PACKED else (2, 4, 3))
+    assert (encoded.batch, encoded.seqlen_q, encoded.seqlen_k) == (
         (2, 2, 5) if asked is PACKED else (2, 3, 5)
     )
 
@@ -81,7 +81,7 @@ def test_results_have_the_shapes_of_the_problem(asked):
 def test_a_bias_keeps_its_strides_and_repeated_axes_stay_so():
     whole = np.zeros((2, 7, 65, 80), np.float32)
     bias = whole[:, :1, :, :65]
-    asked = question_of(problem("fp16", bias=bias)).struct().bias
+    asked = encode_problem(problem("fp16", bias=bias)).struct().bias
     strides = (asked.stride_batch, asked.stride_head, asked.stride_q, asked.stride_k)
     assert strides == (7 * 65 * 80, 0, 80, 1)
 
@@ -89,7 +89,7 @@ def test_a_bias_keeps_its_strides_and_repeated_axes_stay_so():
 def test_rows_of_a_bias_that_overlap_are_pulled_apart():
     line = np.arange(65 + 64, dtype=np.float32)
     toeplitz = np.lib.stride_tricks.sliding_window_view(line, 65)
-    bits = question_of(problem("fp16", bias=toeplitz)).bias
+    bits = encode_problem(problem("fp16", bias=toeplitz)).bias
     assert bits.strides[2] == 2 * 65
     assert np.array_equal(bits[0, 0].view(np.float16), toeplitz)
 
@@ -97,20 +97,20 @@ def test_rows_of_a_bias_that_overlap_are_pulled_apart():
 def test_a_bias_of_minus_infinity_stays_one():
     for format, infinity in (("fp16", 0xFC00), ("bf16", 0xFF80)):
         bias = np.full((65, 65), -np.inf, np.float32)
-        assert (question_of(problem(format, bias=bias)).bias == infinity).all()
+        assert (encode_problem(problem(format, bias=bias)).bias == infinity).all()
 
 
 @pytest.mark.parametrize(("given", "asked"), [(3, [3, 3]), ((0, 10**30), [0, 65]), (None, None)])
 def test_a_prefix_is_one_for_each_sequence_and_ends_with_the_keys(given, asked):
-    prefix = question_of(problem("fp16", mask=Mask(prefix=given))).prefix
+    prefix = encode_problem(problem("fp16", mask=Mask(prefix=given))).prefix
     assert asked is None if prefix is None else prefix.tolist() == asked
 
 
 def test_dropout_of_probability_0_costs_nothing():
-    question = question_of(problem("fp16", dropout=Dropout(p=0.0)))
-    assert (question.dropout, question.keep_prob) == (None, 1.0)
+    encoded = encode_problem(problem("fp16", dropout=Dropout(p=0.0)))
+    assert (encoded.dropout, encoded.keep_prob) == (None, 1.0)
 
 
 def test_a_probability_lost_in_float32_still_drops_what_it_drops():
-    question = question_of(problem("fp16", dropout=Dropout(p=1e-12)))
-    assert question.keep_prob == np.nextafter(np.float32(1), np.float32(0))
+    encoded = encode_problem(problem("fp16", dropout=Dropout(p=1e-12)))
+    assert encoded.keep_prob == np.nextafter(np.float32(1), np.float32(0))

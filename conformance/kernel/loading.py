@@ -1,0 +1,113 @@
+"""How a kernel is found by its name: "module:attribute" or "path/to/file.py:attribute"."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from conformance.kernel.loaded import LoadedKernel, UsageError
+
+
+def load(spec: str) -> LoadedKernel:
+    """The kernel that "module:attribute" or "path/to/file.py:attribute" names.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, module or attribute, or it is no function.
+    Exception
+        Whatever the kernel's own module raises while it is imported.
+    """
+    source, colon, attribute = spec.rpartition(":")
+    if not colon or not source or not attribute:
+        raise UsageError(
+            f"kernel {spec!r} names no attribute: "
+            "write module:attribute or path/to/file.py:attribute"
+        )
+    is_file = source.endswith(".py") or "/" in source
+    module = _load_file(spec, Path(source)) if is_file else _load_module(spec, source)
+    function = module
+    for part in attribute.split("."):
+        try:
+            function = getattr(function, part)
+        except AttributeError as error:
+            why = f"{source} has no attribute {part!r}: {_near(part, function)}"
+            if hasattr(function, "__getattr__"):
+                why = str(error)  # a module that makes its kernels knows what is missing
+            raise UsageError(f"kernel {spec!r}: {why}") from None
+    if isinstance(function, type) or not callable(function):
+        kind = f"the class {attribute}" if isinstance(function, type) else f"{function!r:.40}"
+        raise UsageError(f"kernel {spec!r} is {kind}: give a function Problem -> Result")
+    name = str(getattr(function, "name", attribute))
+    return LoadedKernel(spec=spec, name=name, function=function)
+
+
+def _load_file(spec: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        folder = path.parent
+        names = [other.name for other in folder.glob("*.py")] if folder.is_dir() else []
+        hint = _hint(path.name, names) if folder.is_dir() else f"{folder} is no folder"
+        raise UsageError(f"kernel {spec!r}: there is no file {path}: {hint}")
+    path = path.resolve()
+    name = str(path)  # cannot be taken by another module
+    if name in sys.modules:
+        return sys.modules[name]
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise UsageError(f"kernel {spec!r}: {path} is no Python file: give one that ends in .py")
+    _make_importable(path.parent)
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _load_module(spec: str, name: str) -> ModuleType:
+    _make_importable(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing != name and not name.startswith(missing + "."):
+            raise  # the kernel's module is there, and misses something itself
+        parent, _, last = missing.rpartition(".")
+        folders = getattr(sys.modules.get(parent), "__path__", None) if parent else None
+        names = [module.name for module in pkgutil.iter_modules(folders)]
+        raise UsageError(
+            f"kernel {spec!r}: there is no module {missing!r}: {_hint(last, names)}"
+        ) from None
+
+
+def _make_importable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # last: it must not hide an installed package
+
+
+def _near(name: str, module: object) -> str:
+    names = (
+        [
+            attribute
+            for attribute, value in vars(module).items()
+            if callable(value) and not attribute.startswith("_") and not isinstance(value, type)
+        ]
+        if hasattr(module, "__dict__")
+        else []
+    )
+    return _hint(name, names)
+
+
+def _hint(name: str, names: list[str]) -> str:
+    if near := difflib.get_close_matches(name, names, n=3):
+        return f"did you mean {' or '.join(near)}?"
+    if 0 < len(names) <= 12:
+        return f"there is {', '.join(sorted(names))}"
+    return "check the spelling, and that it can be imported from here"
