@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.verdict.common import common_axes, flushing, repetition
+from conformance.verdict.independence import common_axes, flushing, repetition
 from conformance.verdict.statistics import Slope, Statistics, statistics
 from reference.bounds import Allowed
 from reference.contract import Contract

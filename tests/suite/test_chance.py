@@ -11,7 +11,7 @@ from faults.host_kernel import Host
 
 from conformance.cases.case import Case
 from conformance.kernel import oracle
-from conformance.verdict.common import common_axes, repetition
+from conformance.verdict.independence import common_axes, repetition
 from conformance.verdict.statistics import LOG_CHANCE, RMS_LIMIT, SIGMAS, limit_of_rms
 from conformance.verdict.verdict import Verdict, judge
 from reference import blockwise
