@@ -14,6 +14,9 @@ from reference.contract import Contract
 from reference.formats import Array, Format
 from reference.problem import Problem, Result
 
+CONSTANTS = {"lse": 3, "dq": 1, "dk": 1}
+"""How many constants are rounded once for all rows: scale; in lse log2(e) and its inverse, too."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Chance:
@@ -47,6 +50,8 @@ class Chance:
         weights = self.contract.exp_rel
         if name != "lse":
             weights += self._rounding_of_kept()
+        compute = self.contract.resolve(self.problem.format).compute
+        constants = CONSTANTS.get(name, 0) * compute.unit_roundoff
         # a relative error of the weights is an absolute one of lse, and meets a gradient twice
         relative, absolute = {"out": (1, 0), "lse": (0, 1)}.get(name, (2, 0))
         with np.errstate(invalid="ignore"):
@@ -54,7 +59,7 @@ class Chance:
         slope = Slope(
             axes=(-1,) if name == "dv" else axes,  # a key's weights are its own, but for lse
             common=self.common_to_dv if name == "dv" else 0.0,
-            relative=relative * weights,
+            relative=relative * weights + constants,
             absolute=absolute * weights,
             rounding=rounding,
         )

@@ -155,6 +155,15 @@ def test_an_error_of_lse_is_common_to_all_keys_of_dv():
     assert verdict(problem, got).suspicions == ()
 
 
+@every_kernel
+def test_the_rounding_of_scale_is_one_error_of_all_rows_and_no_chance(kernel):
+    scale = 0.1 + 2.0**-26  # nearly half way between two numbers of fp32
+    assert abs(float(np.float32(scale)) / scale - 1) > 0.1 * FP32.unit_roundoff
+    problem = ask("neg300", FP32, batch=8, heads_q=8, scale=scale)
+    slopes = {score.name: score.slope_z for score in verdict(problem, kernel(problem)).tensors}
+    assert slopes["lse"] == 0 and slopes["dq"] < 1
+
+
 def test_what_is_flushed_has_one_sign_and_is_no_chance():
     problem, contract = ask("tiny", BF16), Contract(flushes_subnormals=True)
     judged = verdict(problem, oracle(problem), contract)
