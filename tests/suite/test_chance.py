@@ -142,7 +142,7 @@ def test_errors_that_are_one_in_each_row_are_counted_by_row():
 
 
 def test_an_error_of_lse_is_common_to_all_keys_of_dv():
-    """Taken by key, weights that are 1.5 sigma of lse too large or too small in a row are no chance."""
+    """By key, weights that are all 1.5 sigma of lse too large or too small in a row are no chance."""
     problem = ask("uniform", FP32, batch=1, heads_q=1, seqlen_q=17, seqlen_k=1025)
     want = blockwise.attention(problem)
     (head,) = problem.heads()
