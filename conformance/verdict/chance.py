@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.verdict.independence import common_axes, flushing, repetition
+from conformance.verdict.independence import common_axes, flushing, repetition, saturates
 from conformance.verdict.statistics import Slope, Statistics, statistics
 from reference.bounds import Allowed
 from reference.contract import Contract
@@ -54,11 +54,14 @@ class Chance:
         constants = CONSTANTS.get(name, 0) * compute.unit_roundoff
         # a relative error of the weights is an absolute one of lse, and meets a gradient twice
         relative, absolute = {"out": (1, 0), "lse": (0, 1)}.get(name, (2, 0))
+        by_key = name == "dv" and not saturates(
+            self.problem
+        )  # its weights are its own, but for lse
         with np.errstate(invalid="ignore"):
             rounding = format.round(want) - want
         slope = Slope(
-            axes=(-1,) if name == "dv" else axes,  # a key's weights are its own, but for lse
-            common=self.common_to_dv if name == "dv" else 0.0,
+            axes=(-1,) if by_key else axes,
+            common=self.common_to_dv if by_key else 0.0,
             relative=relative * weights + constants,
             absolute=absolute * weights,
             rounding=rounding,
@@ -78,7 +81,7 @@ def chance(problem: Problem, contract: Contract, want: Result, allowed: Allowed)
     return Chance(
         problem=problem,
         contract=contract,
-        repeats=repetition(problem),
+        repeats=repetition(problem, contract),
         common_to_dv=_common_to_dv(problem, want, allowed),
     )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from reference.contract import Contract
 from reference.formats import FP32, FP64, Array, Format
 from reference.problem import Problem
+from reference.problem.head import Head
 
 COPIES = 2.0
 """A row or key with so many equals, itself included and on average, makes no chance of its own:
@@ -26,15 +29,17 @@ def common_axes(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(range(-1 if has_rows else max(-2, -len(shape)), 0))
 
 
-def repetition(problem: Problem) -> str:
-    """Why no rounding of an answer is a chance of its own, or "": rows or keys that are equal.
+def repetition(problem: Problem, contract: Contract) -> str:
+    """Why no rounding of an answer is a chance of its own, or "": rows, keys or weights are equal.
 
     Equal rows, and equal keys, have equal scores, weights and gradients of weights, and these have
     equal errors.
     """
-    if problem.scale == 0:
-        return "all scores are 0, so that all weights of a row share their rounding errors"
     heads = list(problem.heads())
+    weights = contract.resolve(problem.format).weights
+    alike = problem.bias is None and problem.slopes is None
+    if alike and abs(problem.scale) * _spread(heads) <= 2 * weights.unit_roundoff:
+        return "all weights of a row are equal within their rounding, and share its error"
     for name, what in (("q", "rows"), ("dout", "rows"), ("k", "keys"), ("v", "keys")):
         vectors = [getattr(head, name) for head in heads]
         if any(x is None for x in vectors):
@@ -42,6 +47,32 @@ def repetition(problem: Problem) -> str:
         if _copies(vectors) >= COPIES:
             return f"{what} of {name} repeat, and so do their rounding errors"
     return ""
+
+
+def _spread(heads: list[Head]) -> float:
+    """Standard deviation of a row's q k, if q and k have no direction in common."""
+    squares_q, squares_k, rows, keys = 0.0, 0.0, 0, 0
+    for head in heads:
+        if head.seqlen_q and head.seqlen_k:
+            k = head.k - head.k.mean(axis=0, dtype=np.float64)
+            squares_q += float(np.square(head.q, dtype=np.float64).sum())
+            squares_k += float(np.square(k).sum())
+            rows, keys = rows + head.seqlen_q, keys + head.seqlen_k
+    dim = heads[0].q.shape[1] if heads else 1
+    return math.sqrt(squares_q / max(rows, 1) * squares_k / max(keys, 1) / dim)
+
+
+def saturates(problem: Problem) -> bool:
+    """Whether softcap may bring scores to the cap itself, so that their weights are equal."""
+    if problem.softcap is None:
+        return False
+    longest = (
+        float(np.sqrt(np.square(x, dtype=np.float64).sum(axis=-1).max(initial=0.0)))
+        for x in (problem.q, problem.k)
+    )
+    compute = FP64 if problem.format == FP64 else FP32
+    rounds_to_1 = math.log(4 / compute.unit_roundoff) / 2  # 1 - tanh(y) is nearly 2 exp(-2 y)
+    return abs(problem.scale) * math.prod(longest) >= rounds_to_1 * problem.softcap
 
 
 def _copies(blocks: list[Array]) -> float:

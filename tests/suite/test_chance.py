@@ -48,6 +48,7 @@ def repeated(problem: Problem, name: str, *, seqlen: int = 1) -> Problem:
 
 REPEATING = {
     "scale": lambda problem: problem.replace(scale=0.0),
+    "weights": lambda problem: problem.replace(scale=problem.format.unit_roundoff),
     "q": lambda problem: repeated(problem, "q"),
     "k": lambda problem: repeated(problem, "k"),
     "v": lambda problem: repeated(problem, "v"),
@@ -82,13 +83,25 @@ def test_a_right_kernel_is_not_suspicious_whatever_its_channels_share(
 @pytest.mark.parametrize("name", ["q", "k", "v", "dout"])
 def test_few_equal_vectors_do_not_silence_the_judge(name):
     problem = ask()
-    assert repetition(problem) == ""
-    assert repetition(repeated(problem, name, seqlen=100)) == ""
-    assert name in repetition(repeated(problem, name, seqlen=10))
+    assert repetition(problem, Contract()) == ""
+    assert repetition(repeated(problem, name, seqlen=100), Contract()) == ""
+    assert name in repetition(repeated(problem, name, seqlen=10), Contract())
+
+
+def test_scores_that_bias_spreads_are_not_equal():
+    problem = REPEATING["scale"](ask(bias="normal bhqk"))
+    assert repetition(problem, Contract()) == ""
+
+
+@pytest.mark.parametrize(("family", "saturated"), [("huge", True), ("normal", False)])
+def test_keys_whose_scores_reach_the_cap_have_no_slope_of_their_own(family, saturated):
+    problem = ask(family, softcap=30.0)
+    (dv,) = (one for one in verdict(problem, oracle(problem)).tensors if one.name == "dv")
+    assert (dv.slope_z is None) == saturated
 
 
 def test_heads_of_a_group_read_one_key_and_do_not_repeat_it():
-    assert repetition(ask(heads_q=8, heads_k=2)) == ""
+    assert repetition(ask(heads_q=8, heads_k=2), Contract()) == ""
 
 
 @pytest.mark.parametrize("name", ["out", "dq", "dv"])
@@ -142,7 +155,7 @@ def test_errors_that_are_one_in_each_row_are_counted_by_row():
 
 
 def test_an_error_of_lse_is_common_to_all_keys_of_dv():
-    """By key, weights that are all 1.5 sigma of lse too large or too small in a row are no chance."""
+    """By key, weights of a row that are all 1.5 sigma of lse off would be no chance."""
     problem = ask("uniform", FP32, batch=1, heads_q=1, seqlen_q=17, seqlen_k=1025)
     want = blockwise.attention(problem)
     (head,) = problem.heads()
