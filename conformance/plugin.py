@@ -147,6 +147,7 @@ def _is_asked(config: pytest.Config) -> bool:
 
 def _prepare(config: pytest.Config) -> str:
     """Put a Run into the stash; else say what is wrong."""
+    from conformance.benchmark.progress import Progress
     from conformance.kernel import UsageError
     from conformance.kernel.own_traceback import own_traceback
     from conformance.run.ledger import Ledger
@@ -167,6 +168,7 @@ def _prepare(config: pytest.Config) -> str:
             isolate=option.isolate,
             seconds=option.case_timeout,
             gib=option.case_memory,
+            for_benchmarks=options.is_asked(config),
         )
     except UsageError as error:
         return f"ERROR: {error}"
@@ -178,6 +180,8 @@ def _prepare(config: pytest.Config) -> str:
     config.add_cleanup(run.stop)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Ledger(run), "conformance-ledger")
+        if options.is_asked(config):
+            config.pluginmanager.register(Progress(config), "conformance-progress")
     return ""
 
 

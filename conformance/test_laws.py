@@ -16,6 +16,7 @@ from conformance.laws.assertions import (
     Options,
     allowed,
     answer,
+    answer_with_gradients,
     assert_near,
     assert_same_bits,
     grid,
@@ -229,8 +230,8 @@ def test_gradients_scale_with_dout(kernel: LoadedKernel, format: str, asked: Opt
     problem = make_problem(format, **asked)
     louder = transform.with_dout(problem, lambda dout: 4 * dout)
     factors = {"dq": 4.0, "dk": 4.0, "dv": 4.0}
-    got = only(kernel(louder), *factors)
-    want = times(only(kernel(problem), *factors), **factors)
+    got = only(answer_with_gradients(kernel, louder), *factors)
+    want = times(only(answer_with_gradients(kernel, problem), *factors), **factors)
     if problem.format != FP16:
         assert_same_bits(got, want)
     within = plus(allowed(kernel, louder), times(allowed(kernel, problem), **factors))
@@ -247,6 +248,8 @@ def test_gradients_of_a_sum_are_the_sum_of_gradients(
         transform.with_dout(first, change)
         for change in (np.flip, lambda dout: dout + np.flip(dout))
     )
-    got = only(kernel(both), "dq", "dk", "dv")
-    want = plus(kernel(first), kernel(second))
+    got = only(answer_with_gradients(kernel, both), "dq", "dk", "dv")
+    want = only(
+        plus(*(answer_with_gradients(kernel, one) for one in (first, second))), "dq", "dk", "dv"
+    )
     assert_near(got, want, plus(*(allowed(kernel, one) for one in (first, second, both))))

@@ -1,9 +1,10 @@
-"""How a workload is made ready to be timed and judged, and what is told beside its time."""
+"""How a workload is prepared, judged and timed, and the facts that stand beside its time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ JUDGED = 2**31
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Ready:
+class PreparedWorkload:
     """A launch that has run once, and what its result is judged by.
 
     Attributes
@@ -38,8 +39,8 @@ class Ready:
     launch : Launch
     heads : list of int
         Key heads that are judged.
-    question : Expected
-        Of these heads.
+    expected : Expected
+        The problem of these heads alone, with the oracle's answer.
     """
 
     kernel: LoadedKernel
@@ -49,49 +50,65 @@ class Ready:
     expected: Expected
 
     def verdict(self) -> Verdict:
-        """On what the last launch gave; whatever the kernel raises comes through."""
-        whole = checked(self.launch.result())
+        """The verdict on the last launch's result; what the kernel raises is not caught."""
+        whole = checked(self.launch.result(), self.problem)
         got = take_result(whole, "heads", self.heads, group=self.problem.group)
         part, contract = self.expected.problem, self.kernel.contract(self.problem)
         allowed = self.expected.allowed(contract)
         return judge(got, self.expected.answer, allowed, problem=part, contract=contract)
 
-    def told(self, verdict: Verdict) -> str:
-        """The verdict in words."""
+    def explained(self, verdict: Verdict) -> str:
+        """A verdict of `verdict()` as text, with the worst elements and a guess at the cause."""
         return explain(verdict, self.expected.problem)
 
 
-def prepared(kernel: LoadedKernel, workload: Workload, *, seed: int) -> Ready:
-    """The workload, launched once; whatever the kernel raises comes through."""
+def prepare(kernel: LoadedKernel, workload: Workload, *, seed: int) -> PreparedWorkload:
+    """The workload, launched once; what the kernel raises is not caught."""
     problem = workload.case.problem(FORMATS[FORMAT], seed=seed)
     with unchanged(problem):
         launch = launch_of(kernel, problem)
         run(launch)
     heads = judged_heads(problem)
     part = Expected(problem=take(problem, "heads", heads))
-    return Ready(kernel=kernel, problem=problem, launch=launch, heads=heads, expected=part)
+    return PreparedWorkload(
+        kernel=kernel, problem=problem, launch=launch, heads=heads, expected=part
+    )
 
 
 def judged_heads(problem: Problem) -> list[int]:
-    """Key heads that are judged: evenly spread, the last among them."""
+    """Indices of the key heads that are judged: evenly spread, the last one among them."""
     of_head = problem.group * int(np.dot(problem.seqlens_q, problem.seqlens_k)) * problem.head_dim
     count = min(problem.heads_k, max(1, JUDGED // of_head))
     return [(i + 1) * problem.heads_k // count - 1 for i in range(count)]
 
 
-def facts(ready: Ready, verdict: Verdict, workload: Workload, stats: Any, *, seed: int) -> Record:
-    """What schema.json calls "benchmark".
+def time_rounds(benchmark: Any, prepared: PreparedWorkload) -> None:
+    """Time the launch by pytest-benchmark's fixture `benchmark`, in as many rounds as it is told.
+
+    On an emulator one round is timed: its time says nothing about a device, and spread even less.
+    """
+    launch = partial(run, prepared.launch)
+    if prepared.kernel.device == "emulator":
+        benchmark.pedantic(launch, rounds=1)
+    else:
+        benchmark(launch)
+
+
+def facts(
+    prepared: PreparedWorkload, verdict: Verdict, workload: Workload, stats: Any, *, seed: int
+) -> Record:
+    """What schema.json calls "benchmark": times in seconds, memory in bytes, rates in GFLOP/s.
 
     Parameters
     ----------
     verdict : Verdict
-        On the last launch that was timed.
-    stats : pytest-benchmark's, of the rounds
+        The verdict on the last launch that was timed.
+    stats : statistics of the rounds by pytest-benchmark, in seconds
     """
-    kernel, problem, launch = ready.kernel, ready.problem, ready.launch
+    kernel, problem, launch = prepared.kernel, prepared.problem, prepared.launch
     memory, note = peak_memory(kernel, workload, problem, launch, seed=seed)
-    done, against = flops(problem), roofline.gflops(problem, kernel.device)
-    gflops = done / stats.median / 1e9
+    count, matmul = flops(problem), roofline.gflops(problem, kernel.device)
+    gflops = count / stats.median / 1e9
     modelled: Callable[[], Record] | None = getattr(launch, "modelled", None)
     return {
         "workload": workload.id,
@@ -100,17 +117,17 @@ def facts(ready: Ready, verdict: Verdict, workload: Workload, stats: Any, *, see
         "seconds_median": stats.median,
         "seconds_min": stats.min,
         "seconds_iqr": stats.iqr,
-        "flops": done,
+        "flops": count,
         "bytes": bytes_moved(problem),
         "gflops": gflops,
-        "matmul_gflops": against,
-        "matmul_fraction": None if against is None else gflops / against,
+        "matmul_gflops": matmul,
+        "matmul_fraction": None if matmul is None else gflops / matmul,
         "copy_gbytes": roofline.gbytes(kernel.device),
         "peak_memory_bytes": memory,
         "peak_memory_note": note,
         "tokens_per_second": _tokens_per_second(workload, stats.median),
-        "ratio": max(float(score.ratio) for score in verdict.tensors),
-        "judged": f"{len(ready.heads)} of {problem.heads_k} key heads",
+        "ratio": max(float(tensor.ratio) for tensor in verdict.tensors),
+        "judged": f"{len(prepared.heads)} of {problem.heads_k} key heads",
         "device": kernel.device,
         "processor": processor(kernel.device),
         "libraries": libraries(),
@@ -120,7 +137,13 @@ def facts(ready: Ready, verdict: Verdict, workload: Workload, stats: Any, *, see
     }
 
 
+def line(measured: Record) -> str:
+    """The facts that are printed as soon as a workload is timed."""
+    milliseconds, ratio = 1e3 * measured["seconds_median"], measured["ratio"]
+    return f"{milliseconds:8.3g} ms, worst error / allowed {ratio:.2g}"
+
+
 def _tokens_per_second(workload: Workload, seconds: float) -> float:
-    """Of the real workload, if its time is to that of the timed one as their products are."""
+    """Tokens per second of the real workload, if time grows as the number of multiplications."""
     real = workload.real or workload
     return real.tokens / (seconds * workload.scaled_down)

@@ -17,7 +17,7 @@ from conformance.run.record import Record
 BASELINE = "eager"
 CHIP = "910B2"
 MIB = 2**20
-WIDTH = 124  # columns that the table needs
+WIDTH = 140  # columns that the table needs
 COLUMNS = ("step ms", "of", "tokens/s", "MiB", "speed-up", "GFLOP/s", "of matmul", "ratio")
 
 
@@ -49,15 +49,20 @@ def _cells(record: Record, beside: Sequence[Record]) -> list[str]:
         return [record["outcome"], *[""] * (len(COLUMNS) - 1)]
     fraction, memory = facts["matmul_fraction"], facts["peak_memory_bytes"]
     return [
-        f"{1e3 * facts['seconds_median']:.1f}",
+        three_digits(1e3 * facts["seconds_median"]),
         "all" if facts["scaled_down"] == 1 else f"1/{facts['scaled_down']:.3g}",
-        f"{facts['tokens_per_second']:,.0f}",
-        "-" if memory is None else f"{memory / MIB:.1f}",
+        three_digits(facts["tokens_per_second"]),
+        "-" if memory is None else three_digits(memory / MIB),
         _speed_up(facts, beside),
         f"{facts['gflops']:.3g}",
         "-" if fraction is None else f"{fraction:.0%}",
         f"{facts['ratio']:.2g}",
     ]
+
+
+def three_digits(value: float) -> str:
+    """A number with three significant digits: "0.0838", "53.1", "15,300,000"."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
@@ -73,8 +78,10 @@ def _speed_up(facts: Record, beside: Sequence[Record]) -> str:
 
 def _notes(records: Sequence[Record]) -> list[str]:
     lines = [
-        "step ms: median, of that part of the workload; tokens/s: of all; MiB: above the inputs",
-        "of matmul: GFLOP/s over those of q k^T of the same size; ratio: worst error / allowed",
+        'step ms: median time of the part that was timed (column "of")',
+        "tokens/s: extrapolated to the whole workload; MiB: memory above the inputs",
+        "of matmul: GFLOP/s as a share of what one matmul q k^T of this size reaches here",
+        "ratio: worst error / allowed",
     ]
     lines += dict.fromkeys(
         f"{record['kernel']}: no memory: {note}"
@@ -82,7 +89,9 @@ def _notes(records: Sequence[Record]) -> list[str]:
         if (note := record.get("benchmark", {}).get("peak_memory_note"))
     )
     if any(record.get("benchmark", {}).get("device") == "emulator" for record in records):
-        lines.append("emulator: what emulating took; it says nothing about a device")
+        lines.append(
+            "on the emulator a time is what emulating takes: it says nothing about a device"
+        )
     return lines
 
 
@@ -109,7 +118,7 @@ def _of_model(records: Sequence[Record], width: int) -> str:
         cells = [f"{1e3 * times[chip][0]:.3g}" if chip in times else "-" for chip in chips]
         seconds, bound = times.get(shown, (math.inf, "-"))
         tokens = facts["tokens_per_second"] * facts["seconds_median"] * facts["scaled_down"]
-        grid.add_row(record["case"], *cells, bound, f"{tokens / seconds:,.0f}")
+        grid.add_row(record["case"], *cells, bound, three_digits(tokens / seconds))
     return _text(grid, width)
 
 

@@ -24,7 +24,7 @@ class UsageError(Exception):
 
 
 class BadAnswer(Exception):
-    """A kernel returned something else than a Result of NumPy arrays."""
+    """A kernel returned something else than a Result with every tensor that the problem needs."""
 
 
 class InputChanged(Exception):
@@ -34,10 +34,25 @@ class InputChanged(Exception):
 class Kernel(Protocol):
     """What is judged: a function that answers a problem, or raises Unsupported.
 
-    It may have attributes: ``name`` (str), ``contract`` (a Contract, or a function of the problem),
-    ``backward(problem, out, lse) -> Result``, ``digest`` (str: which code ran),
-    ``toolchain`` (str: what else decides its bits) and, for benchmarks, ``prepare(problem)``, which
-    gives a launch.Launch, and ``device`` (str: "cpu", "emulator", or an accelerator).
+    It may have attributes:
+
+    name : str
+    contract : Contract, or a function of the problem that returns one
+        Where the kernel rounds; the default Contract if it says nothing.
+    backward : function (problem, out, lse) -> Result
+        The gradients alone: dq, dk, dv, and dbias and dsink where the problem has a bias or a sink.
+        out (like q, with head_dim_v channels) and lse (problem.shape_lse) are the oracle's, rounded
+        as the contract says; what is wrong in them cannot be the forward's fault then.
+    digest : str
+        Which code runs.
+    toolchain : str
+        What else decides its bits.
+    prepare : function (problem) -> launch.Launch
+        For benchmarks: what is done once before launches are timed.
+    device : str
+        "cpu", "emulator", or an accelerator.
+    for_benchmarks : Kernel
+        The kernel that is timed instead: the same bits with fewer checks.
     """
 
     def __call__(self, problem: Problem, /) -> Result:
@@ -76,7 +91,7 @@ class LoadedKernel:
         Unsupported
             The kernel declines the problem.
         BadAnswer
-            It returned something else than a Result of NumPy arrays.
+            It returned something else than a complete Result of NumPy arrays: see `checked`.
         InputChanged
             It wrote into the problem's tensors.
         """
@@ -140,7 +155,7 @@ def oracle(problem: Problem) -> Result:
 def _call(function: KernelCall, problem: Problem, *statistics: Array) -> Result:
     with unchanged(problem):
         result = function(problem, *statistics)
-    return checked(result)
+    return checked(result, problem, gradients_alone=bool(statistics))
 
 
 @contextmanager
@@ -161,13 +176,21 @@ def unchanged(problem: Problem) -> Iterator[None]:
         )
 
 
-def checked(result: object) -> Result:
-    """What a kernel gave, if it is a Result of NumPy arrays.
+def checked(result: object, problem: Problem, *, gradients_alone: bool = False) -> Result:
+    """What a kernel returned for `problem`, if it is a complete Result of NumPy arrays.
+
+    Parameters
+    ----------
+    result : object
+    problem : Problem
+    gradients_alone : bool
+        It was a call of ``backward(problem, out, lse)``, which gives no out.
 
     Raises
     ------
     BadAnswer
-        It is not.
+        It is no Result, a tensor is no array, or one that the problem needs is missing: out, and
+        with a dout each gradient. lse may be missing: a kernel need not give it.
     """
     if not isinstance(result, Result):
         raise BadAnswer(
@@ -178,7 +201,27 @@ def checked(result: object) -> Result:
             raise BadAnswer(
                 f"the kernel returned {name} as a {type(tensor).__name__}: give a NumPy array"
             )
+    if missing := [
+        name
+        for name in _needed(problem, gradients_alone=gradients_alone)
+        if getattr(result, name) is None
+    ]:
+        raise BadAnswer(
+            f"the kernel returned no {', '.join(missing)}: the problem asks for it; "
+            "a kernel that cannot give it raises reference.problem.Unsupported"
+        )
     return result
+
+
+def _needed(problem: Problem, *, gradients_alone: bool) -> list[str]:
+    """Names of the tensors that every answer to `problem` has."""
+    gradients = ["dq", "dk", "dv"]
+    gradients += ["dbias"] if problem.bias is not None else []
+    gradients += ["dsink"] if problem.sink is not None else []
+    return [
+        *(() if gradients_alone else ("out",)),
+        *(gradients if problem.dout is not None else ()),
+    ]
 
 
 def _fingerprints(problem: Problem) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 from pathlib import Path
@@ -13,8 +14,13 @@ from types import ModuleType
 from conformance.kernel.loaded import LoadedKernel, UsageError
 
 
-def load(spec: str) -> LoadedKernel:
+def load(spec: str, *, for_benchmarks: bool = False) -> LoadedKernel:
     """The kernel that "module:attribute" or "path/to/file.py:attribute" names.
+
+    Parameters
+    ----------
+    for_benchmarks : bool
+        Load the kernel that is timed in its place: its attribute ``for_benchmarks``, if it has one.
 
     Raises
     ------
@@ -43,8 +49,33 @@ def load(spec: str) -> LoadedKernel:
     if isinstance(function, type) or not callable(function):
         kind = f"the class {attribute}" if isinstance(function, type) else f"{function!r:.40}"
         raise UsageError(f"kernel {spec!r} is {kind}: give a function Problem -> Result")
+    _check_backward(spec, getattr(function, "backward", None))
+    if for_benchmarks:
+        function = getattr(function, "for_benchmarks", function)
     name = str(getattr(function, "name", attribute))
     return LoadedKernel(spec=spec, name=name, function=function)
+
+
+def _check_backward(spec: str, backward: object) -> None:
+    """Refuse a backward that cannot be called as ``backward(problem, out, lse)``."""
+    if backward is None:
+        return
+    if not callable(backward):
+        raise UsageError(
+            f"kernel {spec!r}: its backward is {backward!r:.40}: "
+            "give a function backward(problem, out, lse) -> Result"
+        )
+    try:
+        signature = inspect.signature(backward)
+    except ValueError:  # a function of C may not tell
+        return
+    try:
+        signature.bind("problem", "out", "lse")
+    except TypeError:
+        raise UsageError(
+            f"kernel {spec!r}: its backward takes {signature}: "
+            "it is called as backward(problem, out, lse) and returns the gradients as a Result"
+        ) from None
 
 
 def _load_file(spec: str, path: Path) -> ModuleType:

@@ -1,7 +1,11 @@
-"""What the laws are stated with: small exact questions, and how far two answers may be apart.
+"""What the laws are stated with: small exact problems, and how far two answers may be apart.
 
-Each answer of a kernel is within its bound of the truth, so two answers whose truths are known
-to be equal are within the sum of their bounds of each other. That needs no oracle.
+A law is a metamorphic relation, as the testing literature calls it: it says how a kernel's answers
+to related problems belong together. Each answer is within its bound of the truth, so two answers
+whose truths are known to be equal are within the sum of their bounds of each other.
+
+Two answers that are both missing, NaN or zero would satisfy most relations. `answer` refuses them
+before they are compared; the oracle is asked there only whether a constant tensor is right.
 """
 
 from __future__ import annotations
@@ -11,13 +15,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from conformance.cases.inputs import Stream
-from conformance.kernel import LoadedKernel
-from reference import formats
+from conformance.kernel import PROBLEM_TENSORS, LoadedKernel
+from conformance.verdict.conventions import dead_rows, rows_of_out
+from conformance.verdict.places import axes, place, where
+from reference import blockwise, formats
 from reference.bounds import error_bound
 from reference.formats import Array
-from reference.mask import Mask
+from reference.mask import Bools, Mask
 from reference.problem import Problem, Result, Unsupported
 
 FORMATS = ("fp16", "bf16", "fp32")
@@ -79,24 +86,98 @@ def sequences(format: str, mask: Mask) -> list[Problem]:
 
 
 def answer(kernel: LoadedKernel, problem: Problem) -> Result:
-    """What the kernel says, lse in natural logarithms; without gradients if it has none.
+    """What the kernel answers, lse in natural logarithms; without gradients if it has none.
 
     Raises
     ------
     Unsupported
         If it declines the problem even without gradients.
+    BadAnswer
+        If a tensor is missing.
+    pytest.fail.Exception
+        If the answer says nothing: see `require_substance`.
     """
     try:
-        result = kernel(problem)
+        return answer_with_gradients(kernel, problem)
     except Unsupported:
         if problem.dout is None:
             raise
-        problem = problem.replace(dout=None, dlse=None)
-        result = kernel(problem)
+        return answer_with_gradients(kernel, problem.replace(dout=None, dlse=None))
+
+
+def answer_with_gradients(kernel: LoadedKernel, problem: Problem) -> Result:
+    """What the kernel answers, lse in natural logarithms; a kernel without gradients declines.
+
+    Raises
+    ------
+    Unsupported, BadAnswer, pytest.fail.Exception
+        As `answer`.
+    """
+    result = kernel(problem)
     base = kernel.contract(problem).lse_base
-    if base == math.e or result.lse is None:
-        return result
-    return replace(result, lse=result.lse * math.log(base))
+    if base != math.e and result.lse is not None:
+        result = replace(result, lse=result.lse * math.log(base))
+    require_substance(kernel, problem, result)
+    return result
+
+
+def require_substance(kernel: LoadedKernel, problem: Problem, result: Result) -> None:
+    """Fail the test if an answer cannot be right whatever it is compared with.
+
+    Its tensors have the shapes that the problem gives them. Where the problem is finite, so are
+    they; and a constant tensor is within its bound of the oracle's. Rows that see no key are left
+    out of out and lse: what they hold is a convention.
+    """
+    for name, shape in _shapes(problem).items():
+        tensor = getattr(result, name)
+        if tensor is not None and tensor.shape != shape:
+            pytest.fail(f"{name} has shape {tensor.shape}: give {shape}", pytrace=False)
+    if not all(np.isfinite(tensor).all() for tensor in _inputs(problem)):
+        return
+    plain = [name for name, tensor in result.tensors() if not _varies(tensor)]
+    if not plain:
+        return
+    truth, within = _live(problem), allowed(kernel, problem)
+    for name in plain:
+        tensor, right, most = (getattr(one, name) for one in (result, truth, within))
+        if right is None:  # softmax_max and softmax_sum: any maximum is legal
+            continue
+        live = np.isfinite(right)
+        if (unknown := live & ~np.isfinite(tensor)).any():
+            places = where(unknown, axes(name, unknown.ndim))
+            pytest.fail(f"{name} is not finite: {places}", pytrace=False)
+        if (np.abs(tensor - right)[live] > most[live]).any():
+            value = float(tensor[live][0])
+            pytest.fail(f"{name} is {value:.9g} everywhere, the oracle's is not", pytrace=False)
+
+
+def _varies(tensor: Array) -> bool:
+    return tensor.size < 2 or bool(np.isfinite(tensor).all() and np.ptp(tensor) > 0)
+
+
+def _shapes(problem: Problem) -> dict[str, tuple[int, ...]]:
+    like = {"dq": problem.q, "dk": problem.k, "dv": problem.v}
+    return {name: tensor.shape for name, tensor in like.items()} | {
+        "out": (*problem.q.shape[:-1], problem.head_dim_v),
+        "lse": problem.shape_lse,
+    }
+
+
+def _inputs(problem: Problem) -> list[Array]:
+    names = (name for name in PROBLEM_TENSORS if name != "bias")  # where -inf hides a pair
+    return [tensor for name in names if (tensor := getattr(problem, name)) is not None]
+
+
+def _live(problem: Problem) -> Result:
+    """The oracle's answer, NaN in out and lse of rows that see no key."""
+    truth = blockwise.attention(problem)
+    assert truth.out is not None and truth.lse is not None
+    dead = dead_rows(truth)
+    return replace(
+        truth,
+        out=np.where(rows_of_out(dead), np.nan, truth.out),
+        lse=np.where(dead, np.nan, truth.lse),
+    )
 
 
 def allowed(kernel: LoadedKernel, problem: Problem) -> Result:
@@ -134,38 +215,55 @@ def plus(*results: Result) -> Result:
 
 
 def assert_same_bits(got: Result, want: Result) -> None:
-    """Every tensor that one of them has is the same, bit by bit, in both."""
+    """Every tensor that one of them has is the same, bit by bit, in both; else the test fails."""
     for name in sorted({name for result in (got, want) for name, _ in result.tensors()}):
-        a, b = getattr(got, name), getattr(want, name)
-        assert a is not None and b is not None, f"{name} is given in one of the two answers only"
-        assert a.shape == b.shape, f"{name} has shape {a.shape}, then {b.shape}"
+        a, b = _pair(name, got, want)
         differs = a != b
         differs &= ~(np.isnan(a) & np.isnan(b))
-        assert not differs.any(), f"{name} differs: {_worst(differs, a, b, 0.0)}"
+        if differs.any():
+            pytest.fail(_difference(name, differs, a, b, np.zeros(())), pytrace=False)
 
 
 def assert_near(got: Result, want: Result, within: Result) -> None:
-    """Every tensor that both have differs by no more than `within`; NaN is never near."""
-    for name, a in got.tensors():
-        b, most = getattr(want, name), getattr(within, name)
-        if b is None or most is None:
+    """Every tensor of one of them differs by no more than `within`; else the test fails.
+
+    NaN is never near. A tensor that `within` has not is left out: its bound is not known.
+    """
+    for name in sorted({name for result in (got, want) for name, _ in result.tensors()}):
+        most = getattr(within, name)
+        if most is None:
             continue
-        assert a.shape == b.shape, f"{name} has shape {a.shape}, expected {b.shape}"
+        a, b = _pair(name, got, want)
         with np.errstate(invalid="ignore"):
             error = np.where(a == b, 0.0, np.abs(np.asarray(a, np.float64) - b))
         differs = ~(error <= most)
-        assert not differs.any(), f"{name} differs: {_worst(differs, a, b, most)}"
+        if differs.any():
+            pytest.fail(_difference(name, differs, a, b, most), pytrace=False)
 
 
-def _worst(differs: Array, a: Array, b: Array, most: Array | float) -> str:
+def _pair(name: str, got: Result, want: Result) -> tuple[Array, Array]:
+    a, b = getattr(got, name), getattr(want, name)
+    if a is None or b is None:
+        pytest.fail(f"{name} is given in one of the two answers only", pytrace=False)
+    if a.shape != b.shape:
+        pytest.fail(f"{name} has shape {a.shape}, expected {b.shape}", pytrace=False)
+    return a, b
+
+
+def _difference(name: str, differs: Bools, got: Array, want: Array, most: Array) -> str:
+    """What a failed comparison says: how many elements, the worst, and where they are."""
+    most = np.broadcast_to(most, differs.shape)
     with np.errstate(invalid="ignore"):
-        excess = np.where(differs, np.nan_to_num(np.abs(a - b), nan=np.inf) - most, -np.inf)
-    at = np.unravel_index(np.argmax(excess), differs.shape)
-    where = tuple(int(index) for index in at)
-    limit = float(np.broadcast_to(most, differs.shape)[at])
+        distance = np.nan_to_num(np.abs(np.asarray(got, np.float64) - want), nan=np.inf)
+        excess = np.where(differs, distance - most, -np.inf)
+    at = tuple(int(index) for index in np.unravel_index(np.argmax(excess), differs.shape))
+    names = axes(name, differs.ndim)
     return (
-        f"{np.count_nonzero(differs)} of {differs.size} elements, worst at {where}: "
-        f"{a[at]!s} against {b[at]!s}, allowed {limit:.3g}"
+        f"{name}: {np.count_nonzero(differs)} of {differs.size} elements differ between two "
+        f"answers that should agree\n"
+        f"    worst at {place(names, at)}: got {float(got[at]):.9g}, expected "
+        f"{float(want[at]):.9g}, difference {distance[at]:.3g}, allowed {float(most[at]):.3g}\n"
+        f"    where: {where(differs, names)}"
     )
 
 

@@ -98,8 +98,14 @@ def prepare(
     isolate: bool = False,
     seconds: float = SECONDS,
     gib: float = GIB,
+    for_benchmarks: bool = False,
 ) -> Run:
     """Load and check everything that was asked for.
+
+    Parameters
+    ----------
+    for_benchmarks : bool
+        Load each kernel as it is timed: see `load`.
 
     Raises
     ------
@@ -121,7 +127,9 @@ def prepare(
         asked = tuple(case for case in all_cases() if _in_tier(case, tier))
     if forward:
         asked = tuple(one.without_gradients() for one in asked)
-    loaded = _distinct([load(spec) for spec in dict.fromkeys(kernels)])
+    loaded = _distinct(
+        [load(spec, for_benchmarks=for_benchmarks) for spec in dict.fromkeys(kernels)]
+    )
     if isolate:
         loaded = [
             replace(kernel, isolated=Isolated(kernel.spec, seconds=seconds, gib=gib))

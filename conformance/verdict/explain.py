@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.verdict.diagnose import diagnose
+from conformance.verdict.places import axes, indices, place, plural, runs, where
 from conformance.verdict.verdict import TensorVerdict, Verdict
 from reference.problem import Problem
 
-Index = NDArray[np.intp]
-
-RUNS = 6  # written out before a summary stops
 TILES = (128, 64, 32, 16)
 
 
@@ -60,14 +58,13 @@ def _some(lengths: Sequence[int]) -> str:
 def _details(score: TensorVerdict, problem: Problem) -> list[str]:
     if score.worst is None or score.failing is None or not score.failing.any():
         return []
-    names = _axes(score, problem)
+    names = axes(score.name, len(score.worst), packed=problem.is_packed)
     error = abs(score.got - score.want)
-    where = ", ".join(f"{name} {at}" for name, at in zip(names, score.worst, strict=True))
     lines = [
-        f"    worst at {where}{_sequence(score, names, problem)}: got {score.got:.9g}, "
-        f"oracle {score.want:.9g}, error {error:.3g}, allowed {score.allowed:.3g}, "
-        f"ratio {score.ratio:.3g}",
-        f"    where: {_where(score.failing, names)}",
+        f"    worst at {place(names, score.worst)}{_sequence(score, names, problem)}: "
+        f"got {score.got:.9g}, oracle {score.want:.9g}, error {error:.3g}, "
+        f"allowed {score.allowed:.3g}, ratio {score.ratio:.3g}",
+        f"    where: {where(score.failing, names)}",
     ]
     lines += [f"    {text}" for text in _tiles(score.failing, names)]
     if score.nan or score.inf:
@@ -75,22 +72,6 @@ def _details(score: TensorVerdict, problem: Problem) -> list[str]:
     if not math.isnan(score.factor):
         lines.append(f"    there, got is {score.factor:.4g} x oracle{_known(score, problem)}")
     return lines
-
-
-def _axes(score: TensorVerdict, problem: Problem) -> tuple[str, ...]:
-    """Names of a tensor's axes, in its order."""
-    batch = () if problem.is_packed else ("batch",)
-    if score.name in ("out", "dq"):
-        return (*batch, "row", "head", "channel")
-    if score.name in ("dk", "dv"):
-        return (*batch, "key", "key head", "channel")
-    if score.name == "dsink":
-        return ("head",)
-    if score.name == "dbias":
-        assert score.worst is not None
-        first = "sequence" if problem.is_packed else "batch"
-        return (first, "head", "row", "key")[-len(score.worst) :]
-    return (*batch, "head", "row")
 
 
 def _sequence(score: TensorVerdict, names: Sequence[str], problem: Problem) -> str:
@@ -105,51 +86,19 @@ def _sequence(score: TensorVerdict, names: Sequence[str], problem: Problem) -> s
     return f" ({side} {at - offsets[sequence]} of sequence {sequence})"
 
 
-def _where(failing: NDArray[np.bool_], names: Sequence[str]) -> str:
-    """Which indices of each axis have a failing element; axes of one index are left out."""
-    parts = []
-    for axis, (name, size) in enumerate(zip(names, failing.shape, strict=True)):
-        if size > 1:
-            parts.append(f"{_plural(name)} {summary(_indices(failing, axis), size)}")
-    return "; ".join(parts) or "the only element"
-
-
-def _indices(failing: NDArray[np.bool_], axis: int) -> Index:
-    others = tuple(other for other in range(failing.ndim) if other != axis)
-    return np.flatnonzero(failing.any(axis=others))
-
-
-def summary(indices: Index, size: int) -> str:
-    """Indices below `size` as runs: "all 4", "128-256 of 257", "0-126 (every 2nd) of 128"."""
-    if len(indices) == size:
-        return f"all {size}"
-    steps = np.unique(np.diff(indices))
-    if len(indices) > 2 and len(steps) == 1 and steps[0] > 1:
-        return f"{indices[0]}-{indices[-1]} (every {_ordinal(int(steps[0]))}) of {size}"
-    runs = _runs(indices)
-    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs[:RUNS])
-    more = f", ... ({len(runs)} runs, {len(indices)} in all)" if len(runs) > RUNS else ""
-    return f"{shown}{more} of {size}"
-
-
-def _runs(indices: Index) -> list[tuple[int, int]]:
-    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
-    return [(int(run[0]), int(run[-1])) for run in np.split(indices, breaks)]
-
-
 def _tiles(failing: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
     """Which failing runs begin where a tile would."""
     lines = []
     for axis, name in enumerate(names):
         if name not in ("row", "key", "channel"):
             continue
-        runs = _runs(_indices(failing, axis))
-        starts = [first for first, _ in runs if first]
-        ends = [last + 1 for _, last in runs if last + 1 < failing.shape[axis]]
+        failed = runs(indices(failing, axis))
+        starts = [first for first, _ in failed if first]
+        ends = [last + 1 for _, last in failed if last + 1 < failing.shape[axis]]
         for what, edges in (("begin", starts), ("end", ends)):
             tile = next((t for t in TILES if edges and not any(e % t for e in edges)), None)
             if tile:
-                lines.append(f"failing {_plural(name)} {what} at multiples of {tile}")
+                lines.append(f"failing {plural(name)} {what} at multiples of {tile}")
     return lines
 
 
@@ -173,11 +122,3 @@ def _known(score: TensorVerdict, problem: Problem) -> str:
         if factor != 1 and abs(score.factor - factor) <= max(abs(factor), 1e-3) / 100
     ]
     return f" ({' or '.join(near)})" if near else ""
-
-
-def _plural(name: str) -> str:
-    return "batches" if name == "batch" else f"{name}s"
-
-
-def _ordinal(number: int) -> str:
-    return {2: "2nd", 3: "3rd"}.get(number, f"{number}th")

@@ -83,11 +83,11 @@ class AscendLaunch:
         return None if isinstance(self.library, OnDevice) else self._modelled
 
     def _modelled(self) -> dict[str, dict[str, Any]]:
-        counters = {chip.groups: self._counters(chip.groups) for chip in CHIPS.values()}
-        return on_every_chip(counters, self._hbm_bytes())
+        sizes = {chip.groups for chip in CHIPS.values()}
+        return on_every_chip({n: self._counters(n) for n in sizes}, self._hbm_bytes())
 
     def _counters(self, groups: int) -> Sequence[CoreCounters]:
-        """Of a launch on so many groups; those of the last one, if it was."""
+        """Counters of a launch on so many groups: the last launch, if it was, else one more."""
         if groups == self.options.cores:
             return [core for call in self._calls() for core in call.finish().counters]
         options = replace(self.options, cores=groups, fast=True)

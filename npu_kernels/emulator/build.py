@@ -14,10 +14,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,9 +111,19 @@ def library(
         call = [*command, *one.flags, *includes, "-c", str(one.source)]
         return _make(folder / f"{_key(version, one.content)}.o", call)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _announced(folder), ThreadPoolExecutor(os.cpu_count()) as pool:
         compiled = list(pool.map(compile_one, objects))
-    return _make(target, [*command, *flags, "-shared", *map(str, compiled)])
+        return _make(target, [*command, *flags, "-shared", *map(str, compiled)])
+
+
+@contextmanager
+def _announced(folder: Path) -> Iterator[None]:
+    """Says on standard error that something is compiled, before, and how long it took, after."""
+    print(f"npu_kernels: compiling the emulator, once, into {folder}", file=sys.stderr, flush=True)
+    begin = time.monotonic()
+    yield
+    seconds = time.monotonic() - begin
+    print(f"npu_kernels: compiled in {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from conformance import test_laws as laws
 from conformance import test_memory as memory
-from conformance.kernel import InputChanged, LoadedKernel
+from conformance.kernel import BadAnswer, InputChanged, LoadedKernel
 from conformance.laws.assertions import CAUSAL, PROBLEMS
 from faults.host_kernel import Host
 from reference.contract import Contract
@@ -20,6 +21,7 @@ from reference.mask import Mask
 from reference.problem import Problem, Result, Unsupported
 
 HONEST = Host()
+BROKEN = pytest.fail.Exception
 Ask = Callable[[Problem], Problem]
 
 
@@ -250,8 +252,53 @@ def test_a_law_holds_for_an_honest_kernel(law, asked, broken):
 
 @every_law
 def test_a_law_rejects_a_kernel_that_breaks_it(law, asked, broken):
-    with pytest.raises((AssertionError, InputChanged)):
+    with pytest.raises((BROKEN, InputChanged)):
         law(loaded(broken()), "fp32", **asked)
+
+
+GRADIENTS = ("dq", "dk", "dv", "dbias", "dsink")
+
+
+def filled_with(value: float) -> Callable[[], Callable]:
+    """A kernel that fills every tensor with one number."""
+    return says(
+        lambda problem, result: {
+            name: np.full_like(tensor, value) for name, tensor in result.tensors()
+        }
+    )
+
+
+SILENT = {
+    "nothing": says(lambda problem, result: dict.fromkeys(dict(result.tensors()))),
+    "no-gradients": says(lambda problem, result: dict.fromkeys(GRADIENTS)),
+    "nan": filled_with(np.nan),
+    "zeros": filled_with(0.0),
+}
+"""Kernels whose answers are alike because there is nothing in them."""
+
+FORWARD_ALONE = {"merge-by-lse"}  # its problem asks for no gradients
+
+
+@pytest.mark.parametrize("silent", SILENT)
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_law_rejects_a_kernel_that_answers_nothing(name, silent):
+    law, asked, _ = CAUGHT[name]
+    kernel = loaded(SILENT[silent]())
+    if silent == "no-gradients" and name in FORWARD_ALONE:
+        law(kernel, "fp32", **asked)
+        return
+    with pytest.raises((BROKEN, BadAnswer)):
+        law(kernel, "fp32", **asked)
+
+
+def test_a_law_says_where_two_answers_differ():
+    law, asked, broken = CAUGHT["order-of-sequences"]
+    with pytest.raises(BROKEN) as failure:
+        law(loaded(broken()), "fp32", **asked)
+    text = str(failure.value)
+    assert re.match(r"out: \d+ of 12480 elements differ between two answers", text)
+    assert re.search(r"worst at batch \d, row \d+, head \d, channel \d+: got .*, expected ", text)
+    assert "where: batches all 3; rows" in text
 
 
 def promising(function: Callable[[Problem], Result]) -> LoadedKernel:
@@ -270,7 +317,7 @@ def without_nan(problem: Problem) -> Result:
 def test_a_kernel_that_promises_to_ignore_hidden_nan_is_held_to_it():
     law, mask = memory.test_nan_in_keys_that_no_query_sees_changes_no_bit, memory.UNSEEN["keep"]
     law(promising(without_nan), "fp32", mask=mask)
-    with pytest.raises(AssertionError):
+    with pytest.raises(BROKEN):
         law(promising(HONEST), "fp32", mask=mask)
     with pytest.raises(Unsupported, match="does not promise"):
         law(loaded(HONEST), "fp32", mask=mask)

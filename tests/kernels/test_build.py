@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,14 @@ def answer(path: Path) -> int:
 
 def compiled(commands: list[list[str]]) -> list[str]:
     return sorted(Path(words[words.index("-c") + 1]).name for words in commands if "-c" in words)
+
+
+def test_compiling_is_announced_with_its_time_and_finding_it_compiled_is_not(sources, capsys):
+    library(sources)
+    begin, end = capsys.readouterr().err.splitlines()
+    assert "compiling the emulator, once" in begin and re.search(r"compiled in \d+ s", end)
+    library(sources)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_library_is_compiled_once(sources, commands):

@@ -8,6 +8,7 @@ import pytest
 
 from conformance.cases.case import Case
 from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.ascend_c import launch as ascend_launch
 from npu_kernels.ascend_c.binding import CoreCounters, load
 from npu_kernels.ascend_c.structs import PATHS, PIPES
 from npu_kernels.emulator import build
@@ -120,6 +121,26 @@ def test_a_chip_with_fewer_cores_is_emulated_with_as_many(kernel):
         one["label"] == "model, not measurement" for one in times.values()
     )
     assert times["910B3"]["pipe_seconds"] == pytest.approx(2 * times["910B2"]["pipe_seconds"])
+
+
+def test_chips_with_as_many_cores_share_a_launch(kernel, monkeypatch):
+    case = Case("small", "", batch=1, seqlen_q=16, heads_q=1, head_dim=16, backward=True)
+    launch = kernel.prepare(case.problem(FP16))
+    launch.launch()
+    again, prepare = [], ascend_launch.prepare_launch
+    monkeypatch.setattr(
+        ascend_launch, "prepare_launch", lambda *asked: again.append(asked) or prepare(*asked)
+    )
+    launch.modelled()
+    assert len(again) == len({chip.groups for chip in CHIPS.values()} - {kernel.options.cores})
+
+
+def test_what_is_timed_is_emulated_fast_and_says_so(kernel):
+    strict = replace(kernel, name="ascend[emulated,exp=2]", options=EmulatorOptions(exp=2))
+    timed = strict.for_benchmarks
+    assert timed.name == "ascend[emulated,fast,exp=2]" and timed.digest == strict.digest
+    assert timed.options == EmulatorOptions(fast=True, exp=2)
+    assert replace(kernel, name="emulated[fast]").for_benchmarks.name == "emulated[fast]"
 
 
 def test_a_relaunch_gives_the_same_bits(kernel):

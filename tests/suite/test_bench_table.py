@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conformance.benchmark.table import WIDTH, table, whole
+from conformance.benchmark.table import WIDTH, table, three_digits, whole
 
 CHIP = {"seconds": 30e-6, "launch_seconds": 10e-6, "balance": 0.5, "bound_by": "AIV V"}
 CHIP |= {"l2_seconds": 5e-6, "hbm_seconds": 1e-6}
@@ -45,10 +45,10 @@ def test_speed_up_is_over_eager_on_the_same_device_and_problem():
     text = table(records, width=WIDTH)
     assert row(text, "fast[cpu]") == [
         "fast[cpu]",
-        "2.0",
+        "2",
         "all",
-        "1,234",
-        "3.0",
+        "1,230",
+        "3",
         "4.00",
         "5",
         "25%",
@@ -82,6 +82,21 @@ def test_each_kernels_model_has_its_own_table_and_chips():
     ours, theirs = text.split("model, not measurement: ")[1:]
     assert ours.startswith("ms of the whole workload, ours") and "another" not in ours
     assert theirs.startswith("ms of the whole workload, theirs") and "another tokens/s" in theirs
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (15_292_712, "15,300,000"),
+        (999.6, "1,000"),
+        (999.4, "999"),
+        (53.08, "53.1"),
+        (0.08379, "0.0838"),
+        (0, "0"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value, text):
+    assert three_digits(value) == text
 
 
 def test_memory_that_is_not_known_says_why():

@@ -58,10 +58,15 @@ def picky(problem):
     if problem.max_seqlen_q < 256: raise Unsupported("short")
     return right(problem)
 
+def slow(problem): raise AssertionError("the kernel that is timed in its place was not")
+slow.for_benchmarks = lambda problem: right(problem)
+slow.for_benchmarks.name = "quick"
+
 def declines(problem): raise Unsupported("bf16")
 """
-RIGHT = ("prepared", "right", "noisy", "picky")
-NAMES = (*RIGHT, "wrong", "tires", "empties", "declines")
+RIGHT = ("prepared", "right", "noisy", "picky", "quick")
+NAMES = (*RIGHT[:-1], "slow", "wrong", "tires", "empties", "declines")
+SHOWN = (*RIGHT, "wrong", "tires", "empties", "declines")
 ONE = ["--pyargs", "conformance.test_benchmark", "-k", "llama-13b-512-causal-forward and not back"]
 SMALL = ["--benchmark-only", "--benchmark-shrink", "1024", "--benchmark-max-time", "0.01"]
 
@@ -88,7 +93,7 @@ def test_only_a_right_kernel_gets_a_number(timed):
     assert "--benchmark-only --benchmark-shrink 1024" in out  # the failure's own command
     assert "wrong, so it is not timed" in out and "declined: bf16" in out
     outcomes = {one["kernel"]: one["outcome"] for one in report["tests"]}
-    expected = dict.fromkeys(NAMES, "failed") | dict.fromkeys(RIGHT, "passed")
+    expected = dict.fromkeys(SHOWN, "failed") | dict.fromkeys(RIGHT, "passed")
     assert outcomes == expected | {"declines": "declined"}
 
 
@@ -134,7 +139,7 @@ def test_runs_are_saved_and_compared_as_people_know_it(tmp_path):
 @pytest.mark.parametrize(
     ("kernel", "cells"),
     [
-        ("prepared", r"[\d.]+ +1/[\d.e+]+ +[\d,]+ +0\.0 +- "),
+        ("prepared", r"[\d.e-]+ +1/[\d.e+]+ +[\d,]+ +0\.0118 +- "),
         ("right", r"[\d.]+ +1/[\d.e+]+ +[\d,]+ +[\d.]+ +- "),
         ("wrong", "failed$"),
         ("declines", "declined$"),
@@ -142,6 +147,18 @@ def test_runs_are_saved_and_compared_as_people_know_it(tmp_path):
 )
 def test_the_table_has_a_row_for_every_kernel(timed, kernel, cells):
     assert re.search(rf"^ +{kernel} +{cells}", timed[0], flags=re.M), timed[0]
+
+
+def test_each_workload_has_a_line_as_soon_as_it_is_done(timed):
+    lines = re.findall(
+        r"^([1-9])/9 (\w+)-llama-13b-512-.*-shrink-1024 +(.*)$", timed[0], flags=re.M
+    )
+    assert [(int(number), kernel) for number, kernel, _ in lines] == list(enumerate(SHOWN, 1))
+    for _, kernel, words in lines:
+        wanted = (
+            r"[\d.]+ ms, worst error / allowed [\d.]+" if kernel in RIGHT else "failed|declined"
+        )
+        assert re.fullmatch(wanted, words), words
 
 
 def test_an_ordinary_run_times_nothing_and_says_nothing(tmp_path):

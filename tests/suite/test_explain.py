@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.verdict.explain import describe, explain, summary
+from conformance.verdict.explain import describe, explain
+from conformance.verdict.places import summary
 from conformance.verdict.verdict import judge
 from reference import dense
 from reference.bounds import error_bound

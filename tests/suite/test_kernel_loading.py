@@ -25,6 +25,10 @@ def exact(problem):
 
 def named(problem): ...
 named.name = "named[here]"
+backward_of_two = lambda problem: exact(problem)
+backward_of_two.backward = lambda problem, out: exact(problem)
+backward_of_none = lambda problem: exact(problem)
+backward_of_none.backward = "later"
 named.contract = Contract(row_sum_rounded=True)
 named.digest = "abc"
 named.prepare = lambda problem: 1
@@ -96,6 +100,8 @@ UNKNOWN = {
     "{folder}/some_kernels.py:exact.zzz": "has no attribute 'zzz'",
     "{folder}/some_kernels.py:AClass": "is the class AClass: give a function",
     "{folder}/some_kernels.py:number": "is 3: give a function",
+    "{folder}/some_kernels.py:backward_of_two": "its backward takes (problem, out): it is",
+    "{folder}/some_kernels.py:backward_of_none": "its backward is 'later': give a function",
     "{folder}/:exact": "there is no file",
     "{folder}/text.txt:exact": "is no Python file: give one that ends in .py",
     "{folder}/qqqqqqqq.py:exact": "there is some_kernels.py",
