@@ -9,7 +9,7 @@ import pytest
 
 from conformance.benchmark import table as bench_table
 from conformance.report.document import NAME, document
-from conformance.report.table import suspicions, table
+from conformance.report.table import not_computed, suspicions, table
 from conformance.report.write import PAGE, write
 from conformance.run.ours import is_report_of_ours
 from conformance.run.record import KEY, PICTURE, REMARK, Record, lost
@@ -93,6 +93,10 @@ class Ledger:
                 tell.write_line(
                     f"  and {len(lines) - SHOWN} more, in the report (--kernel-report DIR)"
                 )
+        if reasons := not_computed(self.records):
+            tell.write_line("statistics not computed, because errors are not independent:")
+            for reason, tensors in reasons:
+                tell.write_line(f"  {tensors} tensors: {reason}")
         for remark in self.remarks:
             tell.write_line(remark)
         if not self._passed():

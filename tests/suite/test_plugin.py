@@ -111,7 +111,9 @@ def test_folders_and_problems_are_checked_before_the_run(tmp_path):
     (tmp_path / "file").write_text("text")
     for option in ("report", "repro"):
         text = usage_error(**{option: str(tmp_path / "file" / "folder")})
-        assert text.startswith(f"--kernel-{option} ") and "give a folder that can be written" in text
+        assert (
+            text.startswith(f"--kernel-{option} ") and "give a folder that can be written" in text
+        )
     text = usage_error(problems=[str(tmp_path / "file")])
     assert text.startswith("--kernel-problem: ") and "it is no safetensors file" in text
 
