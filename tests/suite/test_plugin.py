@@ -25,6 +25,8 @@ from reference.problem import Problem
 SUBJECTS = Path(__file__).parents[1] / "support" / "sample_kernels.py"
 PLOTS = ("rows", "heads", "lags", "plane")
 PACKAGE = Path(conformance.__file__).parent
+PLUGINS = ("-p", "conformance.plugin", "-p", "no:hypothesispytest")
+"""The latter is no part of the suite, and takes a third of the time of a short run to load."""
 
 
 def small_problem() -> Problem:
@@ -41,7 +43,7 @@ def pytest_in(
     """Run pytest as a user would, in a folder that is not the checkout; the suite is on `path`."""
     users = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "conformance.plugin", *words],
+        [sys.executable, "-m", "pytest", *PLUGINS, *words],
         cwd=folder,
         env={**users, "PYTHONPATH": str(path), "COLUMNS": "100"},
         capture_output=True,
