@@ -17,9 +17,9 @@ from conformance.benchmark import options
 
 if TYPE_CHECKING:
     from conformance.cases.case import Case
+    from conformance.cases.saved import AnyCase, SavedProblem
     from conformance.kernel import LoadedKernel
     from conformance.run.run import Run
-    from conformance.verdict.expected import AnyCase, SavedProblem
 
 HERE = Path(__file__).parent
 RUN = pytest.StashKey["Run"]()
@@ -148,9 +148,8 @@ def _is_asked(config: pytest.Config) -> bool:
 def _prepare(config: pytest.Config) -> str:
     """Put a Run into the stash; else say what is wrong."""
     from conformance.benchmark.progress import Progress
-    from conformance.kernel import UsageError
-    from conformance.kernel.own_traceback import own_traceback
-    from conformance.run.ledger import Ledger
+    from conformance.kernel import KernelRaised, UsageError
+    from conformance.run.collector import Collector
     from conformance.run.run import prepare
 
     option = config.option
@@ -172,14 +171,13 @@ def _prepare(config: pytest.Config) -> str:
         )
     except UsageError as error:
         return f"ERROR: {error}"
-    except Exception as error:
-        return (
-            f"{own_traceback(error)}\nERROR: a kernel cannot be imported (its traceback is above)"
-        )
+    except KernelRaised as error:
+        _, _, trace = str(error).partition("\n")
+        return f"{trace}\nERROR: a kernel cannot be imported (its traceback is above)"
     config.stash[RUN] = run
     config.add_cleanup(run.stop)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Ledger(run), "conformance-ledger")
+        config.pluginmanager.register(Collector(run), "conformance-collector")
         if options.is_asked(config):
             config.pluginmanager.register(Progress(config), "conformance-progress")
     return ""
@@ -289,12 +287,12 @@ def _is_ours(module: Any) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Let the suite's verdict on a test be told: declined, failed, or passed."""
+    """Settle a test of the suite: declined, failed, or passed."""
     if kernel_of(item) is None:
         return (yield)
-    from conformance.run.outcome import told
+    from conformance.run.settle import settled
 
-    with told(item, run_of(item.config)):
+    with settled(item, run_of(item.config)):
         return (yield)
 
 
@@ -305,7 +303,7 @@ def pytest_runtest_makereport(
     """Say how to run a failed test alone."""
     report = yield
     if report.failed and (kernel := kernel_of(item)) is not None:
-        from conformance.run.outcome import command
+        from conformance.run.settle import command
 
         report.sections.append(("this one alone", command(item, kernel)))
     return report

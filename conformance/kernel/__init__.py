@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from conformance.kernel.calling import BadAnswer, InputChanged, KernelRaised, UsageError, call
 from conformance.kernel.loaded import (
     PROBLEM_TENSORS,
-    BadAnswer,
-    InputChanged,
     Kernel,
     KernelCall,
     LoadedKernel,
-    UsageError,
     checked,
     oracle,
     unchanged,
@@ -22,8 +20,10 @@ __all__ = [
     "InputChanged",
     "Kernel",
     "KernelCall",
+    "KernelRaised",
     "LoadedKernel",
     "UsageError",
+    "call",
     "checked",
     "load",
     "oracle",

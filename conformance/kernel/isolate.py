@@ -25,7 +25,6 @@ from typing import IO, Any, NoReturn
 import numpy as np
 
 from conformance.kernel import BadAnswer, InputChanged, load
-from conformance.kernel.own_traceback import own_traceback
 from conformance.strides import steps_of, with_steps
 from reference.problem import Result, Unsupported
 
@@ -176,16 +175,16 @@ def _answer(
     except (BadAnswer, InputChanged) as error:
         message = ("failed", str(error))  # type: ignore[assignment]
     except BaseException as error:
-        message = ("failed", _told(error, gib))  # type: ignore[assignment]
+        message = ("failed", _failure(error, gib))  # type: ignore[assignment]
     with os.fdopen(writer, "wb") as pipe:
         pipe.write(_dumps(message))
     sys.stdout.flush()
     os._exit(0)
 
 
-def _told(error: BaseException, gib: float) -> str:
-    text = f"the kernel raised {type(error).__name__}\n{own_traceback(error)}"
-    if isinstance(error, MemoryError) or "alloc" in str(error):
+def _failure(error: BaseException, gib: float) -> str:
+    text = str(error)
+    if isinstance(error.__cause__, MemoryError) or "alloc" in str(error.__cause__):
         text += f"\n(--case-memory is {gib:g} GiB)"
     return text
 
