@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from conformance.cases.saved import SavedProblem
 from conformance.golden import manifest, records, stored
 from conformance.golden.about import key
-from conformance.golden.records import Record
+from conformance.golden.records import Figure, Record
 from conformance.golden.sets import FOLDER
 from conformance.kernel import LoadedKernel
 
@@ -30,7 +30,7 @@ def vectors() -> tuple[SavedProblem, ...]:
     )
 
 
-def recorded(record: Record | None, id: str, format: str) -> Mapping[str, Mapping[str, float]]:
+def recorded(record: Record | None, id: str, format: str) -> Mapping[str, Mapping[str, Figure]]:
     """What a kernel's record says of a vector, by tensor; nothing if there is none."""
     score = None if record is None else record.scores.get(key(id, format))
     return {} if score is None else score.tensors

@@ -74,7 +74,7 @@ class Isolated:
             if not server.line.poll(self._seconds):
                 self.stop(grace=0)
                 raise IsolatedFailure(
-                    f"the kernel did not return within {self._seconds:g} s (--case-timeout)"
+                    f"the kernel did not return within {self._seconds:g} s (--kernel-timeout)"
                 )
             kind, content = pickle.loads(server.line.recv_bytes())
         except (EOFError, OSError):
@@ -153,7 +153,7 @@ def _in_child(
         how = f"died of {signal.Signals(os.WTERMSIG(status)).name}"
     else:
         how = f"ended with exit code {os.WEXITSTATUS(status)}"
-    return _dumps(("failed", f"the kernel's process {how} (--case-memory is {gib:g} GiB)"))
+    return _dumps(("failed", f"the kernel's process {how} (--kernel-memory is {gib:g} GiB)"))
 
 
 def _answer(
@@ -185,7 +185,7 @@ def _answer(
 def _failure(error: BaseException, gib: float) -> str:
     text = str(error)
     if isinstance(error.__cause__, MemoryError) or "alloc" in str(error.__cause__):
-        text += f"\n(--case-memory is {gib:g} GiB)"
+        text += f"\n(--kernel-memory is {gib:g} GiB)"
     return text
 
 

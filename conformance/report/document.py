@@ -235,6 +235,17 @@ def suspicions(tests: Iterable[Entry]) -> list[tuple[Entry, TensorRecord]]:
     ]
 
 
+def not_computed(tests: Iterable[Entry]) -> list[tuple[str, int]]:
+    """(why statistics were not computed, for how many tensors), most frequent first."""
+    return Counter(
+        tensor.not_computed
+        for test in tests
+        if test.outcome != "declined"
+        for tensor in test.tensors
+        if tensor.not_computed
+    ).most_common()
+
+
 def is_about(test: Entry, row: str) -> bool:
     """Whether a test counts for a row of ROWS.
 

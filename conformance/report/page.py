@@ -22,6 +22,7 @@ from conformance.report.document import (
     KernelEntry,
     Report,
     is_about,
+    not_computed,
     of_kernel,
     suspicions,
     totals,
@@ -30,7 +31,7 @@ from conformance.report.document import (
 from conformance.run.plain import to_json
 from conformance.run.record import Benchmark, Entry
 from conformance.standards.single import STANDARDS
-from conformance.verdict.verdict import SIGMAS
+from conformance.verdict.statistics import SIGMAS
 from reference.problem.result import Result
 
 PAGE = "report.html"
@@ -78,6 +79,7 @@ def page(report: Report, *, pictures: Sequence[str] = ()) -> str:
         failures=[one for one in tests if one.outcome == "failed"],
         faults=FAULTS,
         suspicions=suspicions(tests),
+        not_computed=not_computed(tests),
         declined=_declined(tests),
         spreads=_spreads(report),
         units=UNITS,

@@ -16,6 +16,10 @@ NUMBER = {
     "description": "A number; infinities and NaN are strings, because JSON has none.",
     "anyOf": [{"type": "number"}, {"enum": ["inf", "-inf", "nan"]}],
 }
+STATISTIC = {
+    "description": "A number; null if it was not computed, because errors are not independent.",
+    "anyOf": [{"$ref": "#/$defs/number"}, {"type": "null"}],
+}
 SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 Schema = dict[str, Any]
@@ -23,7 +27,7 @@ Schema = dict[str, Any]
 
 def schema() -> Schema:
     """The JSON schema of report.json."""
-    definitions: dict[str, Schema] = {"number": NUMBER}
+    definitions: dict[str, Schema] = {"number": NUMBER, "statistic": STATISTIC}
     top = _object(Report, definitions)
     top["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
     top["description"] = (

@@ -9,20 +9,15 @@ from pathlib import Path
 import pytest
 
 from conformance.benchmark import table as bench_table
-from conformance.report.document import GROUPS, NAME, document, is_about, suspicions
+from conformance.report.document import GROUPS, NAME, document, is_about, not_computed, suspicions
 from conformance.report.page import PAGE, write
 from conformance.report.table import table
+from conformance.run.ours import is_report_of_ours
 from conformance.run.record import Entry, Record, carried
 from conformance.run.recording import lost
 from conformance.run.run import Run
 
 SHOWN = 10
-HERE = Path(__file__).parents[1]
-
-
-def is_ours(nodeid: str) -> bool:
-    """Whether a test is one of the suite's, by its file's name."""
-    return (HERE / Path(nodeid.partition("::")[0]).name).exists()
 
 
 class Collector:
@@ -31,11 +26,13 @@ class Collector:
     Attributes
     ----------
     run : Run
+    rootdir : pytest's, which the ids of tests begin from
     records : one for each test of the suite that ran
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, rootdir: Path) -> None:
         self.run = run
+        self.rootdir = rootdir
         self.records: list[Record] = []
 
     @property
@@ -46,7 +43,8 @@ class Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a test's report carries."""
         record = carried(report.user_properties)
-        if report.failed and is_ours(report.nodeid) and (report.when != "call" or record is None):
+        ours = is_report_of_ours(report, rootdir=self.rootdir)
+        if report.failed and ours and (report.when != "call" or record is None):
             entry = lost(report, [kernel.name for kernel in self.run.kernels])
             self.records.append(Record(entry=entry, spreads={}))
         if report.when == "call" and record is not None:
@@ -85,6 +83,10 @@ class Collector:
                 line(f"  {what}: {tensor.suspicious}")
             if len(pairs) > SHOWN:
                 line(f"  and {len(pairs) - SHOWN} more, in the report (--kernel-report DIR)")
+        if reasons := not_computed(tests):
+            line("statistics not computed, because errors are not independent:")
+            for reason, tensors in reasons:
+                line(f"  {tensors} tensors: {reason}")
         for remark in (one for record in self.records for one in record.remarks):
             line(remark)
         if not self._passed():

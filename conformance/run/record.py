@@ -12,6 +12,7 @@ KEY = "conformance"  # in the user_properties of a test's report: its Record, as
 
 Count = Annotated[int, ("minimum", 0)]
 Number = Annotated[float, ("$ref", "#/$defs/number")]
+Statistic = Annotated[float | None, ("$ref", "#/$defs/statistic")]
 FormatName = Literal["fp16", "bf16", "fp32", "fp64"]
 Counts = Annotated[
     tuple[Count, ...],
@@ -37,9 +38,15 @@ class TensorRecord:
 
     name: str
     ratio: Annotated[Number, "Largest error / allowed error; at most 1 passes."]
-    z_max: Annotated[Number, "Largest error / sigma; above 8 is suspicious."]
-    z_rms: Annotated[Number, "Root mean square of error / sigma; above 2 is suspicious."]
-    slope_z: Annotated[Number, "Error proportional to the value, in sigmas; above 8 is suspicious."]
+    z_max: Annotated[Statistic, "Largest error / sigma; above 8 is suspicious."]
+    z_rms: Annotated[
+        Statistic,
+        "Root mean square of error / sigma; above 2 is suspicious, or above more where few errors "
+        "are independent.",
+    ]
+    slope_z: Annotated[
+        Statistic, "Error proportional to the value, in sigmas; above 8 is suspicious."
+    ]
     elements: Count
     failing: Annotated[Count, "Elements beyond the bound."]
     worst: Annotated[tuple[int, ...] | None, "Index of the element of ratio."]
@@ -48,6 +55,7 @@ class TensorRecord:
     allowed: Number
     failed: Annotated[str, "Why the tensor fails; empty if it does not."]
     suspicious: Annotated[str, "Which statistics are beyond their limit; empty if none."]
+    not_computed: Annotated[str, "Which statistics were not computed, and why; empty if all were."]
     standards: Annotated[
         Mapping[str, StandardRecord],
         "The vendor's standards that have limits for this format, by name: docs/standards.md. "

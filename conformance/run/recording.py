@@ -137,9 +137,9 @@ def _tensor(tensor: TensorVerdict, others: Result | None, *, detailed: bool) -> 
     return TensorRecord(
         name=tensor.name,
         ratio=float(tensor.ratio),
-        z_max=float(tensor.z_max),
-        z_rms=float(tensor.z_rms),
-        slope_z=float(tensor.slope_z),
+        z_max=_float(tensor.z_max),
+        z_rms=_float(tensor.z_rms),
+        slope_z=_float(tensor.slope_z),
         elements=tensor.elements,
         failing=0 if tensor.failing is None else int(tensor.failing.sum()),
         worst=None if tensor.worst is None else tuple(int(at) for at in tensor.worst),
@@ -148,8 +148,13 @@ def _tensor(tensor: TensorVerdict, others: Result | None, *, detailed: bool) -> 
         allowed=float(tensor.allowed),
         failed=tensor.reason,
         suspicious=tensor.suspicion,
+        not_computed=tensor.not_computed,
         standards=_standards(tensor, others) if detailed else {},
     )
+
+
+def _float(statistic: float | None) -> float | None:
+    return None if statistic is None else float(statistic)
 
 
 def _others(expected: object, verdict: Verdict | None) -> Result | None:

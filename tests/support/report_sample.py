@@ -93,6 +93,7 @@ def tensor(name: str = "out", ratio: float = 0.5, **changes: Any) -> TensorRecor
         allowed=0.1,
         failed="",
         suspicious="",
+        not_computed="",
         standards=STANDARDS,
     )
     return replace(plain, **changes)
@@ -165,6 +166,12 @@ EVERYTHING = report(
         tensors=(tensor("out", float("inf"), failed="3 of 9 elements"),),
         likely="acc is not rescaled",
         catches=("accumulator-not-rescaled",),
+    ),
+    record(
+        "repeats",
+        tensors=(
+            tensor("dv", z_max=None, z_rms=None, slope_z=None, not_computed="rows of q repeat"),
+        ),
     ),
     record("odd", tensors=(tensor("lse", suspicious="largest error is 9 sigma (limit 8)"),)),
     record(
