@@ -11,7 +11,7 @@ from conformance.verdict.verdict import TensorVerdict
 from reference.formats import Array
 
 LEAST, MOST = -24, 8
-"""Powers of two between which sizes are told apart; what lies beyond counts with the outermost."""
+"""Powers of two between which sizes are counted; what lies beyond counts with the outermost."""
 
 ROW_TILES, COLUMN_TILES, HEAD_TILES = 48, 16, 32
 """The finest that a map is."""

@@ -138,7 +138,6 @@ SHOWN = {
     "its command": "pytest this --kernel that",
     "why tests were declined": "fp32",
     "why statistics were not computed": "1 rows of q repeat",
-    "why statistics were not computed": "1 rows of q repeat",
     "what is suspicious": "largest error is 9 sigma (limit 8)",
     "a standard": "Ecosystem standard, version A (MERE / MARE)",
     "its largest figure": "MERE 0.0001 MARE inf",
