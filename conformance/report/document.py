@@ -120,9 +120,11 @@ def document(run: Run, records: Sequence[Record], *, complete: bool = True) -> R
     complete : bool
         Nobody and nothing ended the run early.
     """
-    tests = sorted(
-        (record.entry for record in records), key=lambda one: (one.kernel, one.test, one.case)
+    records = sorted(
+        records,
+        key=lambda one: (one.entry.kernel, one.entry.test, one.entry.case, one.entry.format),
     )
+    tests = [record.entry for record in records]
     return Report(
         schema_version=SCHEMA_VERSION,
         written=datetime.now(UTC).isoformat(timespec="seconds"),

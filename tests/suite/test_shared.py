@@ -56,6 +56,6 @@ def test_a_failure_names_three_faults_that_its_case_catches_and_counts_the_other
     ids = list(FAULTS)[:5]
     lines = caught(ids)
     first = FAULTS[ids[0]]
-    assert lines[0] == f"this case catches: {first.what}; seen in: {first.seen}"
+    assert lines[0] == f"this case catches: {first.what}; seen: {first.seen}"
     assert len(lines) == 4 and lines[-1] == "and 2 more"
     assert caught(ids[:3]) == lines[:3] and caught([]) == []

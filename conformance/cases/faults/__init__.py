@@ -22,7 +22,5 @@ FAULTS: dict[str, Fault] = {
 
 def caught(ids: Sequence[str]) -> list[str]:
     """Lines of a failure's text: the faults that a case is there for, at most SHOWN of them."""
-    lines = [
-        f"this case catches: {FAULTS[id].what}; seen in: {FAULTS[id].seen}" for id in ids[:SHOWN]
-    ]
+    lines = [f"this case catches: {FAULTS[id].what}; seen: {FAULTS[id].seen}" for id in ids[:SHOWN]]
     return [*lines, f"and {len(ids) - SHOWN} more"] if len(ids) > SHOWN else lines
