@@ -1,4 +1,4 @@
-"""Asks a kernel that failed once more: is its answer the same from call to call?"""
+"""Asks a kernel that failed once more, and says whether its answer changes."""
 
 from __future__ import annotations
 
