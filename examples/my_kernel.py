@@ -1,4 +1,4 @@
-"""A kernel of your own under the suite, in NumPy alone: copy this file and put your functions in it.
+"""A kernel of your own under the suite, in NumPy alone: copy this file, put your functions in it.
 
 To judge it: ``pytest --pyargs conformance --kernel my_kernel.py:attention``.
 """
@@ -43,7 +43,7 @@ attention.contract = Contract(weights=FP32, dscores=FP32)  # it rounds nothing b
 
 
 def forward(q, k, v, scale, seen):
-    """out and lse by the online softmax of FlashAttention, a tile of keys at a time."""
+    """Give out and lse by FlashAttention's online softmax, a tile of keys at a time."""
     m = np.full(len(q), -1e30, np.float32)  # the largest score so far
     total, acc = np.zeros_like(m), np.zeros((len(q), v.shape[1]), np.float32)
     for start in range(0, len(k), TILE):
@@ -58,7 +58,7 @@ def forward(q, k, v, scale, seen):
 
 
 def backward(q, k, v, out, lse, dout, scale, seen):
-    """dq, dk and dv from the forward's out and lse."""
+    """Give dq, dk and dv from the forward's out and lse."""
     scores = np.where(seen, np.float32(scale) * (q @ k.T), -np.inf)
     weights = np.exp(scores - lse[:, None])
     delta = (dout * out).sum(axis=1, keepdims=True)

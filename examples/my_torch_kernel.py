@@ -15,11 +15,11 @@ from reference.formats import FP32
 
 
 class Attention(torch.autograd.Function):
-    """Attention in fp32 with a backward of its own; tensors are (batch, heads, seqlen, head_dim)."""
+    """Attention in fp32 with its own backward; tensors are (batch, heads, seqlen, head_dim)."""
 
     @staticmethod
     def forward(ctx, q, k, v, scale, mask):
-        """out in the format of q, and lse."""
+        """Give out, in the format of q, and lse."""
         scores = scores_of(q, k, scale, mask)
         lse = torch.logsumexp(scores, dim=-1)
         out = (torch.exp(scores - lse[..., None]) @ v.float()).to(q.dtype)
@@ -30,7 +30,7 @@ class Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dout, _):
-        """dq, dk, dv from the forward's out and lse."""
+        """Give dq, dk and dv from the forward's out and lse."""
         q, k, v, out, lse = ctx.saved_tensors
         weights = torch.exp(scores_of(q, k, ctx.scale, ctx.mask) - lse[..., None])
         dout = dout.float()

@@ -1,7 +1,7 @@
 """How often each acceptance rule in use rejects an answer: ours, the vendor's and two others.
 
-Every rule sees the same answers of the same kernels. A rule is good if it rejects each broken kernel
-and no right one; docs/faults.md has the counts over all known faults.
+Every rule sees the same answers of the same kernels. A rule is good if it rejects each broken
+kernel and no right one; docs/faults.md has the counts over all known faults.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def accepts(verdict: Verdict, expected: Expected, baseline: Result) -> dict[str,
 
 
 def baseline_of(problem: Problem) -> Result:
-    """The answer of plain attention in the problem's own format, as flash-attention's tests have it.
+    """The answer of plain attention in the problem's format, as flash-attention's tests have it.
 
     Scaled queries, scores, weights, their gradient and results are each rounded to the format.
 

@@ -1,8 +1,9 @@
 """Write docs/faults.md: every known fault, and how many of them each acceptance rule sees.
 
-The README gets the same table. Run it as ``PYTHONPATH=tests python -m faults.table``; it takes some minutes, for it asks every
-broken kernel, and right ones, everything that a case claims. ``--text`` writes the texts anew and
-keeps the counts. The right kernels include PyTorch's, so it needs torch.
+The README gets the same table. Run it as ``PYTHONPATH=tests python -m faults.table``; it takes
+three minutes, for it asks every broken kernel, and right ones, everything that a case claims.
+``--text`` writes the texts anew and keeps the counts. The right kernels include PyTorch's, so it
+needs torch.
 """
 
 from __future__ import annotations
@@ -43,25 +44,26 @@ TABLE = re.compile(r"\| rule \|.*?\n\n", re.DOTALL)
 INTRODUCTION = """\
 # Faults
 
-What is known to go wrong in attention kernels. `tests/faults` has one broken kernel for each fault: an
-honest kernel in NumPy with one step replaced. A case names the faults that it is there for (its `catches`), and
-`tests/faults/test_claims.py` runs every such claim: the judge must reject the broken kernel on that case, and
-accept the honest one.
+What is known to go wrong in attention kernels. `tests/faults` has one broken kernel for each fault:
+an honest kernel in NumPy with one step replaced. A case names the faults that it is there for (its
+`catches`), and `tests/faults/test_claims.py` runs every such claim: the judge must reject the
+broken kernel on that case, and accept the honest one.
 
 This page is written by `PYTHONPATH=tests python -m faults.table`.
 
 ## What each rule sees
 
-Every claim in {formats}, on the small variant of its case. Broken: {broken}.
-Right: {right}, on the same problems;
-each is judged by its own contract, and counted where it supports the problem. A good rule rejects every broken kernel
-and no right one.
+Every claim in {formats}, on the small variant of its case. Broken: {broken} answers of {faults}
+broken kernels. Right: the honest kernel, the oracle in float32 and three of PyTorch's, on the same
+problems; each is judged by its own contract, and counted where it supports the problem. A good rule
+rejects every broken kernel and no right one.
 
-{table}The first column of counts favours the derived bound: cases were chosen because the judge catches the fault on
-them. The second does not. Why a fixed tolerance cannot have both: [standards.md](standards.md#what-they-accept-and-what-they-reject).
-`conformance/standards/acceptance.py` has the rules, with their sources, and counts for any list of kernels and
-problems. Twice a baseline's error judges out, dq, dk and dv alone, as flash-attention's tests do; all others
-judge every tensor.
+{table}The first column of counts favours the derived bound: cases were chosen because the judge
+catches the fault on them. The second does not. Why a fixed tolerance cannot have both:
+[standards.md](standards.md#what-they-accept-and-what-they-reject).
+`conformance/standards/acceptance.py` has the rules, with their sources, and counts for any list of
+kernels and problems. Twice a baseline's error judges out, dq, dk and dv alone, as flash-attention's
+tests do; all others judge every tensor.
 """
 
 
@@ -113,8 +115,8 @@ def page(table: str) -> str:
     introduction = INTRODUCTION.format(
         table=table,
         formats=" and ".join(FORMATS),
-        broken=f"{broken:,} answers of {len(FAULTS)} broken kernels",
-        right="the honest kernel, the oracle in float32 and PyTorch's three",
+        broken=broken,
+        faults=len(FAULTS),
     )
     parts = [introduction]
     for module, title in KINDS.items():
