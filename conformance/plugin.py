@@ -7,107 +7,74 @@ nothing heavy by itself and says nothing unless tests of the suite are asked for
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
-from pathlib import Path
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.benchmark import options
+from conformance.benchmark import options as benchmarks
+from conformance.run.options import HERE, add_options, asks_for_the_suite, former_name
+from conformance.run.ours import is_ours, kernel_of, mark
 
 if TYPE_CHECKING:
     from conformance.cases.case import Case
-    from conformance.kernel import LoadedKernel
     from conformance.run.run import Run
     from conformance.verdict.expected import AnyCase, SavedProblem
 
-HERE = Path(__file__).parent
 RUN = pytest.StashKey["Run"]()
 USAGE = 2  # exit code
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """The suite's options; pytest's own --strict belongs to them, too."""
+    """Register the suite's options, all under one prefix."""
     group = parser.getgroup("conformance", "conformance of attention kernels")
-    group.addoption(
-        "--kernel",
-        action="append",
-        default=[],
-        metavar="KERNEL",
-        help="kernel to judge: module:attribute or path/to/file.py:attribute (repeatable)",
-    )
-    group.addoption(
-        "--tier",
-        choices=("smoke", "default", "full"),
-        default="default",
-        help="which cases: smoke (seconds), default (minutes) or full",
-    )
-    group.addoption("--seed", type=int, default=0, metavar="N", help="seed of all inputs (0)")
-    group.addoption(
-        "--problem",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="judge on this problem, a safetensors file, instead of the cases (repeatable)",
-    )
-    group.addoption(
-        "--forward",
-        action="store_true",
-        help="leave gradients out of every case, for a kernel that has none",
-    )
-    group.addoption("--report", metavar="DIR", help="write report.html and report.json into DIR")
-    group.addoption(
-        "--dual-benchmark",
-        action="store_true",
-        help="with --report: the vendor's dual benchmark, too, which runs the oracle once more",
-    )
-    group.addoption(
-        "--repro",
-        metavar="DIR",
-        help="write each failure as a script and its tensors, which run without pytest",
-    )
-    group.addoption(
-        "--isolate",
-        action="store_true",
-        help="call the kernel in child processes: a hang or a crash fails one case",
-    )
-    group.addoption(
-        "--case-timeout",
-        type=float,
-        default=120.0,
-        metavar="SECONDS",
-        help="with --isolate: time that one call may take (120)",
-    )
-    group.addoption(
-        "--case-memory",
-        type=float,
-        default=8.0,
-        metavar="GIB",
-        help="with --isolate: memory that one call may hold (8)",
-    )
-    options.add_options(group, pluginmanager)
+    add_options(group)
+    benchmarks.add_options(group, pluginmanager)
     parser.addini("conformance_kernel", "kernels to judge without --kernel", "linelist", default=[])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None]:
+    """Refuse a former name, if the project has no option of that name in its conftest.py."""
+    yield
+    option, unknown = parser.parse_known_and_unknown_args(args)
+    if (fault := former_name(args, unknown)) and _is_asked(
+        early_config, option, option.file_or_dir
+    ):
+        print(fault, file=sys.stderr)
+        raise SystemExit(USAGE)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the suite's markers."""
-    config.addinivalue_line("markers", "smoke: the shortest useful run of the conformance suite")
+    """Register the suite's markers, if the suite is asked for."""
+    if not _is_asked(config, config.option, config.args):
+        return
+    markers = {"smoke": "the shortest useful run of the conformance suite"}
     for theme in sorted((HERE / "cases" / "themes").glob("[a-z]*.py")):
-        config.addinivalue_line(
-            "markers", f"{theme.stem}: cases of conformance/cases/themes/{theme.name}"
-        )
-    config.addinivalue_line("markers", "article: workloads of the table that `tox -e bench` prints")
-    config.addinivalue_line("markers", "golden: asks the committed vectors, not the cases")
-    config.addinivalue_line("markers", "backward_alone: for kernels with a `backward` of their own")
+        markers[theme.stem] = f"cases of conformance/cases/themes/{theme.name}"
+    markers["article"] = "workloads of the table that `tox -e bench` prints"
+    markers["golden"] = "asks the committed vectors, not the cases"
+    markers["backward_alone"] = "for kernels with a `backward` of their own"
+    for name, meaning in markers.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Find every wrong use before the run: one line, exit code 2."""
     option = config.option
-    if option.help or option.version or hasattr(config, "workerinput") or not _is_asked(config):
+    if (
+        option.help
+        or option.version
+        or hasattr(config, "workerinput")
+        or not _is_asked(config, config.option, config.args)
+    ):
         return None
-    if fault := (options.fault(config) if options.is_asked(config) else "") or _prepare(config):
+    if fault := (benchmarks.fault(config) if benchmarks.is_asked(config) else "") or _prepare(
+        config
+    ):
         print(fault, file=sys.stderr)
         return USAGE
     return None
@@ -119,9 +86,20 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
     lines = yield
     if RUN not in config.stash:
         return lines
-    if not options.is_asked(config):
+    if not benchmarks.is_asked(config):
         lines = [line for line in lines if not str(line).startswith("benchmark: ")]
-    return [*lines, config.stash[RUN].header()]
+    run = config.stash[RUN]
+    lines = [*lines, run.header()]
+    if "smoke" in config.option.markexpr and run.tier != "smoke":
+        lines.append(
+            f"conformance: -m only selects tests: the tier is {run.tier}; "
+            "--kernel-tier smoke makes the statistics small, too"
+        )
+    if getattr(config.option, "strict", False) and not run.strict:
+        lines.append(
+            "conformance: --strict is pytest's own: suspicions fail by --kernel-fail-suspicious"
+        )
+    return lines
 
 
 def run_of(config: pytest.Config) -> Run:
@@ -131,18 +109,13 @@ def run_of(config: pytest.Config) -> Run:
     return config.stash[RUN]
 
 
-def _is_asked(config: pytest.Config) -> bool:
-    """Whether the command line asks for tests of the suite."""
-    if config.option.kernel or config.option.problem:
-        return True
-    for argument in config.args:
-        name = argument.partition("[")[0].partition("::")[0]
-        if config.option.pyargs and name.partition(".")[0] == HERE.name:
-            return True
-        path = Path(config.invocation_params.dir, name).resolve()
-        if path == HERE or HERE in path.parents:
-            return True
-    return False
+def _is_asked(config: pytest.Config, option: Any, arguments: Sequence[str]) -> bool:
+    return asks_for_the_suite(
+        option,
+        arguments or config.getini("testpaths"),
+        folder=config.invocation_params.dir,
+        ignored=config.getini("norecursedirs"),
+    )
 
 
 def _prepare(config: pytest.Config) -> str:
@@ -157,18 +130,18 @@ def _prepare(config: pytest.Config) -> str:
     try:
         run = prepare(
             kernels=option.kernel or config.getini("conformance_kernel"),
-            problems=option.problem,
-            tier="smoke" if option.markexpr.strip() == "smoke" else option.tier,
-            seed=option.seed,
-            strict=bool(getattr(option, "strict", False)),
-            forward=option.forward,
-            report=option.report,
-            repro=option.repro,
-            dual=option.dual_benchmark,
-            isolate=option.isolate,
-            seconds=option.case_timeout,
-            gib=option.case_memory,
-            for_benchmarks=options.is_asked(config),
+            problems=option.kernel_problem,
+            tier=option.kernel_tier,
+            seed=option.kernel_seed,
+            strict=option.kernel_fail_suspicious,
+            forward=option.kernel_forward_only,
+            report=option.kernel_report,
+            repro=option.kernel_repro,
+            dual=option.kernel_dual_benchmark,
+            isolate=option.kernel_isolate,
+            seconds=option.kernel_timeout,
+            gib=option.kernel_memory,
+            for_benchmarks=benchmarks.is_asked(config),
         )
     except UsageError as error:
         return f"ERROR: {error}"
@@ -179,15 +152,15 @@ def _prepare(config: pytest.Config) -> str:
     config.stash[RUN] = run
     config.add_cleanup(run.stop)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Ledger(run), "conformance-ledger")
-        if options.is_asked(config):
+        config.pluginmanager.register(Ledger(run, rootdir=config.rootpath), "conformance-ledger")
+        if benchmarks.is_asked(config):
             config.pluginmanager.register(Progress(config), "conformance-progress")
     return ""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every kernel for each test of the suite; every question, too, where the test asks one."""
-    if not _is_ours(metafunc.module) or "kernel" not in metafunc.fixturenames:
+    if metafunc.definition.path.parent != HERE or "kernel" not in metafunc.fixturenames:
         return
     run = run_of(metafunc.config)
     if "workload" in metafunc.fixturenames:
@@ -218,10 +191,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _parametrize_workloads(metafunc: pytest.Metafunc, run: Run) -> None:
     """Every workload for each kernel, sized for where the kernel runs; none unless asked."""
     trials: list[Any] = []
-    if options.is_asked(metafunc.config):
+    if benchmarks.is_asked(metafunc.config):
         from conformance.benchmark import scaling
 
-        shrink = metafunc.config.option.benchmark_shrink
+        shrink = metafunc.config.option.kernel_benchmark_shrink
         trials = scaling.trials(run.kernels, forward=run.forward, shrink=shrink)
     metafunc.parametrize(("kernel", "workload"), trials)
 
@@ -247,15 +220,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what the tier or --problem leaves out; put the kernels of a question together."""
     if RUN not in config.stash:
         return
+    for item in items:
+        mark(item)
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
-    times = options.is_asked(config)
+    times = benchmarks.is_asked(config)
     for item in items:
         wanted = True
-        if isinstance(item, pytest.Function) and _is_ours(item.module):
+        if is_ours(item):
             wanted = kernel_of(item) is not None or "kernel" not in item.fixturenames
             wanted &= ("workload" in item.fixturenames) == times
-            if config.option.problem:
+            if config.option.kernel_problem:
                 wanted &= "expected" in item.fixturenames
             if config.stash[RUN].tier == "smoke":
                 wanted &= item.get_closest_marker("smoke") is not None
@@ -272,19 +247,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _asked(item: pytest.Item) -> tuple[str, str] | None:
     asked = item.callspec.params.get("expected") if hasattr(item, "callspec") else None
     return (asked[0].id, asked[1]) if isinstance(asked, tuple) and kernel_of(item) else None
-
-
-def kernel_of(item: pytest.Item) -> LoadedKernel | None:
-    """The kernel that a test of the suite is about; None for any other test."""
-    if not isinstance(item, pytest.Function) or not _is_ours(item.module):
-        return None
-    kernel = item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
-    is_subject = type(kernel).__module__ == "conformance.kernel.loaded"
-    return kernel if is_subject else None  # type: ignore[return-value]
-
-
-def _is_ours(module: Any) -> bool:
-    return str(getattr(module, "__name__", "")).startswith("conformance.")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -56,6 +56,9 @@ class Contract:
         Format of the softmax weights before they meet v. None: the problem's.
     dscores : Format or None
         Format of the scores' gradient before it meets q and k. None: the problem's.
+    dweights : Format or None
+        Format of the weights' gradient, dout v, before D is subtracted; None: it is
+        not rounded. D may be made of the same, if `weights` is no finer.
     scores : Format or None
         Format in which scale * q k is stored, before softcap and bias. None: it is not rounded.
     scaled_q : Format or None
@@ -102,6 +105,7 @@ class Contract:
     out: Format | None = None
     weights: Format | None = None
     dscores: Format | None = None
+    dweights: Format | None = None
     scores: Format | None = None
     scaled_q: Format | None = None
     accumulator_roundoff: float | None = None

@@ -16,7 +16,7 @@ SHRINK = 4
 def add_options(group: pytest.OptionGroup, plugins: pytest.PytestPluginManager) -> None:
     """Options beside pytest-benchmark's own, which are those that people know."""
     group.addoption(
-        "--benchmark-shrink",
+        "--kernel-benchmark-shrink",
         type=int,
         default=SHRINK,
         metavar="N",
@@ -45,9 +45,9 @@ def fault(config: pytest.Config) -> str:
         )
     if getattr(option, "numprocesses", None) or getattr(option, "dist", "no") != "no":
         return "ERROR: --benchmark-only: workers of pytest-xdist slow each other: leave out -n"
-    if option.isolate or option.problem:
-        left_out = "--isolate" if option.isolate else "--problem"
+    if option.kernel_isolate or option.kernel_problem:
+        left_out = "--kernel-isolate" if option.kernel_isolate else "--kernel-problem"
         return f"ERROR: --benchmark-only times workloads in this process: leave out {left_out}"
-    if option.benchmark_shrink < 1:
-        return f"ERROR: --benchmark-shrink {option.benchmark_shrink}: give at least 1"
+    if option.kernel_benchmark_shrink < 1:
+        return f"ERROR: --kernel-benchmark-shrink {option.kernel_benchmark_shrink}: give at least 1"
     return ""

@@ -14,6 +14,8 @@ from conformance.kernel import LoadedKernel
 from conformance.verdict.verdict import Verdict
 
 SCHEMA = Path(__file__).with_name("record_schema.json")
+Figure = float | None
+"""None for a statistic that was not computed."""
 FIGURES = ("ratio", "z_max", "z_rms", "slope_z")
 DIGITS = 4
 TIMES = 2.0
@@ -33,7 +35,7 @@ class RecordedRatios:
     """
 
     vector: str
-    tensors: Mapping[str, Mapping[str, float]]
+    tensors: Mapping[str, Mapping[str, Figure]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,7 @@ def load(path: Path) -> Record:
     document = read_json(path, SCHEMA)
     del document["format_version"]
     scores = {
-        key: RecordedRatios(vector=score["vector"], tensors=_each(float, score["tensors"]))
+        key: RecordedRatios(vector=score["vector"], tensors=_each(_number, score["tensors"]))
         for key, score in document.pop("scores").items()
     }
     return Record(scores=scores, **document)
@@ -102,8 +104,12 @@ def _each(
     }
 
 
-def _plain(figure: float) -> float | str:
-    return figure if math.isfinite(figure) else str(figure)
+def _number(figure: float | str | None) -> Figure:
+    return None if figure is None else float(figure)
+
+
+def _plain(figure: Figure) -> float | str | None:
+    return figure if figure is None or math.isfinite(figure) else str(figure)
 
 
 def save(folder: Path, kernel: LoadedKernel, record: Record) -> Path:
@@ -125,22 +131,27 @@ def save(folder: Path, kernel: LoadedKernel, record: Record) -> Path:
     return path
 
 
-def figures(verdict: Verdict) -> dict[str, dict[str, float]]:
+def figures(verdict: Verdict) -> dict[str, dict[str, Figure]]:
     """The figures of each tensor of a verdict that passed, to four digits."""
     return {
-        score.name: {name: float(f"{getattr(score, name):.{DIGITS}g}") for name in FIGURES}
+        score.name: {name: _short(getattr(score, name)) for name in FIGURES}
         for score in verdict.tensors
     }
 
 
-def beyond(verdict: Verdict, recorded: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _short(figure: Figure) -> Figure:
+    return None if figure is None else float(f"{figure:.{DIGITS}g}")
+
+
+def beyond(verdict: Verdict, recorded: Mapping[str, Mapping[str, Figure]]) -> list[str]:
     """One line for each tensor that uses more than twice its recorded ratio."""
     return [
         f"{score.name}: uses {score.ratio:.3g} of its bound, and {old:.3g} when it was recorded: "
         f"at most {TIMES:g} times that"
         for score in verdict.tensors
         if score.name in recorded
-        and not score.ratio <= TIMES * (old := recorded[score.name]["ratio"])
+        and (old := recorded[score.name]["ratio"]) is not None
+        and not score.ratio <= TIMES * old
     ]
 
 
@@ -165,8 +176,16 @@ def _told(before: RecordedRatios | None, after: RecordedRatios | None) -> str:
     return "; ".join(f"{name} {_tensor(old, new)}" for name, old, new in changed if old != new)
 
 
-def _tensor(old: Mapping[str, float] | None, new: Mapping[str, float] | None) -> str:
+def _tensor(old: Mapping[str, Figure] | None, new: Mapping[str, Figure] | None) -> str:
     if old is None or new is None:
         return "not recorded -> recorded" if old is None else "recorded -> not given"
-    moves = (f"{name} {old[name]:g} -> {new[name]:g}" for name in FIGURES if old[name] != new[name])
+    moves = (
+        f"{name} {_text(old[name])} -> {_text(new[name])}"
+        for name in FIGURES
+        if old[name] != new[name]
+    )
     return ", ".join(moves)
+
+
+def _text(figure: Figure) -> str:
+    return "not computed" if figure is None else f"{figure:g}"

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from conformance.golden import manifest, records, stored
 from conformance.golden.about import key
-from conformance.golden.records import Record
+from conformance.golden.records import Figure, Record
 from conformance.golden.sets import FOLDER
 from conformance.kernel import LoadedKernel
 from conformance.verdict.expected import SavedProblem
@@ -31,7 +31,7 @@ def vectors() -> tuple[SavedProblem, ...]:
     )
 
 
-def recorded(kernel: LoadedKernel, id: str, format: str) -> Mapping[str, Mapping[str, float]]:
+def recorded(kernel: LoadedKernel, id: str, format: str) -> Mapping[str, Mapping[str, Figure]]:
     """What the kernel's record says of a vector, by tensor; nothing if there is none.
 
     Raises

@@ -75,7 +75,7 @@ class Isolated:
             if not server.line.poll(self._seconds):
                 self.stop(grace=0)
                 raise IsolatedFailure(
-                    f"the kernel did not return within {self._seconds:g} s (--case-timeout)"
+                    f"the kernel did not return within {self._seconds:g} s (--kernel-timeout)"
                 )
             kind, content = pickle.loads(server.line.recv_bytes())
         except (EOFError, OSError):
@@ -154,7 +154,7 @@ def _in_child(
         how = f"died of {signal.Signals(os.WTERMSIG(status)).name}"
     else:
         how = f"ended with exit code {os.WEXITSTATUS(status)}"
-    return _dumps(("failed", f"the kernel's process {how} (--case-memory is {gib:g} GiB)"))
+    return _dumps(("failed", f"the kernel's process {how} (--kernel-memory is {gib:g} GiB)"))
 
 
 def _answer(
@@ -186,7 +186,7 @@ def _answer(
 def _told(error: BaseException, gib: float) -> str:
     text = f"the kernel raised {type(error).__name__}\n{own_traceback(error)}"
     if isinstance(error, MemoryError) or "alloc" in str(error):
-        text += f"\n(--case-memory is {gib:g} GiB)"
+        text += f"\n(--kernel-memory is {gib:g} GiB)"
     return text
 
 

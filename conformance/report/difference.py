@@ -263,8 +263,8 @@ def _read(path: Path) -> Report:
         report: Report = json.loads(file.read_text())
     except OSError as error:
         raise ValueError(
-            f"{file} cannot be read ({error.strerror}): give a report.json that --report wrote, "
-            "or its folder"
+            f"{file} cannot be read ({error.strerror}): give a report.json that "
+            "--kernel-report wrote, or its folder"
         ) from None
     except ValueError as error:
         raise ValueError(f"{file} is no JSON ({error}): give a report.json") from None

@@ -15,9 +15,10 @@ from conformance.benchmark.workloads import WORKLOADS
 from conformance.report import figures
 from conformance.report.distributions import ratio
 from conformance.report.document import ROWS, is_about, of_kernel, totals, worst
+from conformance.report.table import not_computed
 from conformance.run.record import Record
 from conformance.standards.single import STANDARDS
-from conformance.verdict.verdict import SIGMAS
+from conformance.verdict.statistics import SIGMAS
 from reference.problem.result import Result
 
 Document = dict[str, Any]
@@ -51,6 +52,7 @@ def page(document: Document, *, pictures: Sequence[str] = ()) -> str:
         features=_features(document),
         failures=[_failure(one) for one in tests if one["outcome"] == "failed"],
         suspicions=[_suspicious(one) for one in tests if _suspicious(one)["tensors"]],
+        not_computed=not_computed(tests),
         declined=_declined(tests),
         spreads=_spreads(document),
         units=UNITS,

@@ -1,4 +1,4 @@
-"""The table at the end of a run, kernel x feature, and what is suspicious; plain text."""
+"""The end of a run: kernel x feature, what is suspicious, what cannot be; plain text."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ def suspicions(records: Iterable[Record]) -> list[str]:
         for tensor in record["tensors"]
         if tensor["suspicious"] and not tensor["failed"]
     ]
+
+
+def not_computed(records: Iterable[Record]) -> list[tuple[str, int]]:
+    """Why statistics were not computed, and of how many tensors; most frequent first."""
+    return Counter(
+        reason
+        for record in records
+        if record["outcome"] != "declined"
+        for tensor in record["tensors"]
+        if (reason := tensor.get("not_computed"))
+    ).most_common()
 
 
 def table(run: Run, records: Sequence[Record], *, width: int) -> str:

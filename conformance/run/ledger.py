@@ -9,18 +9,13 @@ import pytest
 
 from conformance.benchmark import table as bench_table
 from conformance.report.document import NAME, document
-from conformance.report.table import suspicions, table
+from conformance.report.table import not_computed, suspicions, table
 from conformance.report.write import PAGE, write
+from conformance.run.ours import is_report_of_ours
 from conformance.run.record import KEY, PICTURE, REMARK, Record, lost
 from conformance.run.run import Run
 
 SHOWN = 10
-HERE = Path(__file__).parents[1]
-
-
-def is_ours(nodeid: str) -> bool:
-    """Whether a test is one of the suite's, by its file's name."""
-    return (HERE / Path(nodeid.partition("::")[0]).name).exists()
 
 
 class Ledger:
@@ -29,13 +24,15 @@ class Ledger:
     Attributes
     ----------
     run : Run
+    rootdir : pytest's, which the ids of tests begin from
     records : one for each test of the suite that ran
     remarks : lines that tests leave for the end
     pictures : SVG files that they leave in the report's folder
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, rootdir: Path) -> None:
         self.run = run
+        self.rootdir = rootdir
         self.records: list[Record] = []
         self.remarks: list[str] = []
         self.pictures: list[str] = []
@@ -43,7 +40,11 @@ class Ledger:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record that a test's report carries."""
         kept = any(key == KEY for key, _ in report.user_properties)
-        if report.failed and is_ours(report.nodeid) and (report.when != "call" or not kept):
+        if (
+            report.failed
+            and is_report_of_ours(report, rootdir=self.rootdir)
+            and (report.when != "call" or not kept)
+        ):
             names = [kernel.name for kernel in self.run.kernels]
             self.records.append(lost(report, names))
         if report.when != "call":
@@ -85,11 +86,17 @@ class Ledger:
             width = max(shutil.get_terminal_size().columns, bench_table.WIDTH)
             tell.write_line(bench_table.table(timed, width=width))
         if lines := suspicions(self.records):
-            tell.write_line(f"suspicious, failures under --strict: {len(lines)}")
+            tell.write_line(f"suspicious, failures under --kernel-fail-suspicious: {len(lines)}")
             for line in lines[:SHOWN]:
                 tell.write_line(f"  {line}")
             if len(lines) > SHOWN:
-                tell.write_line(f"  and {len(lines) - SHOWN} more, in the report (--report DIR)")
+                tell.write_line(
+                    f"  and {len(lines) - SHOWN} more, in the report (--kernel-report DIR)"
+                )
+        if reasons := not_computed(self.records):
+            tell.write_line("statistics not computed, because errors are not independent:")
+            for reason, tensors in reasons:
+                tell.write_line(f"  {tensors} tensors: {reason}")
         for remark in self.remarks:
             tell.write_line(remark)
         if not self._passed():

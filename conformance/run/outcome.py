@@ -86,18 +86,22 @@ def command(item: pytest.Item, kernel: LoadedKernel) -> str:
         words = ["pytest", f"{item.path.relative_to(folder)}::{test}"]
     else:
         words = ["pytest", "--pyargs", f"{HERE.name}.{item.path.stem}::{test}"]
-    words += ["--kernel", kernel.spec, "--seed", str(option.seed)]
-    if option.tier == "full":
-        words += ["--tier", "full"]
-    if getattr(option, "strict", False):
-        words += ["--strict"]
-    if option.forward:
-        words += ["--forward"]
-    for path in option.problem:
-        words += ["--problem", path]
+    words += ["--kernel", kernel.spec, "--kernel-seed", str(option.kernel_seed)]
+    if option.kernel_tier == "full":
+        words += ["--kernel-tier", "full"]
+    if option.kernel_fail_suspicious:
+        words += ["--kernel-fail-suspicious"]
+    if option.kernel_forward_only:
+        words += ["--kernel-forward-only"]
+    for path in option.kernel_problem:
+        words += ["--kernel-problem", path]
     if "benchmark" in getattr(item, "fixturenames", ()):
-        words += ["--benchmark-only", "--benchmark-shrink", str(option.benchmark_shrink)]
-    if option.isolate:
-        words += ["--isolate", "--case-timeout", f"{option.case_timeout:g}"]
-        words += ["--case-memory", f"{option.case_memory:g}"]
+        words += [
+            "--benchmark-only",
+            "--kernel-benchmark-shrink",
+            str(option.kernel_benchmark_shrink),
+        ]
+    if option.kernel_isolate:
+        words += ["--kernel-isolate", "--kernel-timeout", f"{option.kernel_timeout:g}"]
+        words += ["--kernel-memory", f"{option.kernel_memory:g}"]
     return shlex.join(words)

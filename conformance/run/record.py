@@ -141,6 +141,7 @@ def _tensor(score: TensorVerdict) -> Record:
         "allowed": _plain(score.allowed),
         "failed": score.reason,
         "suspicious": score.suspicion,
+        "not_computed": score.not_computed,
     }
 
 

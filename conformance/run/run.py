@@ -118,8 +118,9 @@ def prepare(
             "or set conformance_kernel in the pytest configuration"
         )
     if dual and report is None:
-        raise UsageError("--dual-benchmark is for a report: give --report DIR, too")
-    folders = [_writable(option, path) for option, path in (("report", report), ("repro", repro))]
+        raise UsageError("--kernel-dual-benchmark is for a report: give --kernel-report DIR, too")
+    report_folder = _writable("--kernel-report", report)
+    repro_folder = _writable("--kernel-repro", repro)
     asked: tuple[AnyCase, ...]
     if problems:
         asked = tuple(_saved(path) for path in problems)
@@ -143,8 +144,8 @@ def prepare(
         tier=tier,
         strict=strict,
         forward=forward,
-        report=folders[0],
-        repro=folders[1],
+        report=report_folder,
+        repro=repro_folder,
         dual=dual,
     )
 
@@ -157,7 +158,7 @@ def _saved(path: str) -> SavedProblem:
     try:
         return SavedProblem(Path(path).stem, load_problem(path))
     except ValueError as error:
-        raise UsageError(f"--problem: {error}") from None
+        raise UsageError(f"--kernel-problem: {error}") from None
 
 
 def _writable(option: str, path: str | None) -> Path | None:
@@ -170,7 +171,7 @@ def _writable(option: str, path: str | None) -> Path | None:
             return folder
     except OSError as error:
         raise UsageError(
-            f"--{option} {path}: cannot write there ({error.strerror}): give a folder that can be "
+            f"{option} {path}: cannot write there ({error.strerror}): give a folder that can be "
             "written"
         ) from None
 

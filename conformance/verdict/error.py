@@ -1,4 +1,4 @@
-"""How far two arrays are apart: in allowed errors, in sigmas, as one factor. NaN always counts."""
+"""How far two arrays are apart: in allowed errors, and as one factor. NaN always counts."""
 
 from __future__ import annotations
 
@@ -51,51 +51,6 @@ def ratio_of(error: Array, want: Array, worst: Array) -> Array:
     with np.errstate(all="ignore"):
         ratio = np.abs(error) / worst
     return np.where((error == 0) | (np.isposinf(worst) & np.isfinite(want)), 0.0, ratio)
-
-
-def statistics(
-    error: Array,
-    want: Array,
-    worst: Array,
-    sigma: Array,
-    *,
-    rounding: Array,
-    slope: float,
-    shift: float,
-) -> tuple[float, float, float]:
-    """Largest |error|/sigma, its root mean square, and the z-score of a proportional error.
-
-    Parameters
-    ----------
-    rounding : like want
-        What rounding `want` once would add. Values close together may all round one way: an error
-        that is proportional only because of that is none.
-    slope, shift : float
-        Systematic errors that the contract declares: relative to `want`, and absolute.
-    """
-    finite = np.isfinite(worst) & np.isfinite(sigma) & np.isfinite(error) & np.isfinite(rounding)
-    error, want, sigma, rounding = (x[finite] for x in (error, want, sigma, rounding))
-    if not error.size:
-        return 0.0, 0.0, 0.0
-    with np.errstate(all="ignore"):
-        z = np.where(error == 0, 0.0, np.abs(error) / sigma)
-    varied = z[sigma > 0]
-    z_rms = float(np.sqrt(np.mean(varied**2))) if varied.size else 0.0
-    slope_z = min(_slope_z(each, want, sigma, slope, shift) for each in (error, error - rounding))
-    return float(z.max()), z_rms, slope_z
-
-
-def _slope_z(error: Array, want: Array, sigma: Array, slope: float, shift: float) -> float:
-    size = float(np.abs(want).max())
-    if size == 0 or not error.any():
-        return 0.0
-    error, want, sigma = error / size, want / size, sigma / size  # or squares leave the range
-    systematic = slope * float((want**2).sum()) + shift / size * float(np.abs(want).sum())
-    excess = abs(float((error * want).sum())) - systematic
-    spread = float(np.sqrt(((want * sigma) ** 2).sum()))
-    if excess <= 0:
-        return 0.0
-    return excess / spread if spread > 0 else math.inf
 
 
 def proportion(got: Array, want: Array, failing: NDArray[np.bool_]) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.verdict.chance import Chance, chance
 from conformance.verdict.conventions import dead_rows, per_nat, rows_of_out, written
 from conformance.verdict.error import (
     Compared,
@@ -15,15 +16,12 @@ from conformance.verdict.error import (
     proportion,
     ratio_of,
     signed_error,
-    statistics,
 )
 from reference.bounds import Allowed
 from reference.contract import Contract
 from reference.formats import Array, Format
 from reference.problem import Problem, Result
 
-SIGMAS = 8.0  # docs/numerics.md, "The judge": P(|error| > 8 sigma) < 1e-6 over 1e6 elements
-RMS_LIMIT = 2.0  # the same page: correct kernels stay near 1
 UNBOUNDED_LIMIT = 0.01  # of a tensor; beyond it, the case would say nothing
 
 STATISTICS = ("softmax_max", "softmax_sum")
@@ -41,10 +39,10 @@ class TensorVerdict:
     ratio : float
         max |error| / allowed: at most 1 passes. 0 where the error is 0, inf where it is infinite,
         NaN or not allowed at all.
-    z_max, z_rms : float
-        Largest and root mean square of |error| / sigma.
-    slope_z : float
-        How many sigma the error is proportional to the oracle's value.
+    z_max, z_rms, slope_z : float or None
+        As in conformance.verdict.statistics; None for what was not computed.
+    not_computed : str
+        Which of these were not computed, and why; empty if all were.
     elements : int
     worst : index of the element of `ratio`, or None for a tensor without elements
     got, want, allowed : float
@@ -67,9 +65,10 @@ class TensorVerdict:
     reason: str = ""
     suspicion: str = ""
     ratio: float = math.inf
-    z_max: float = math.inf
-    z_rms: float = math.inf
-    slope_z: float = math.inf
+    z_max: float | None = math.inf
+    z_rms: float | None = math.inf
+    slope_z: float | None = math.inf
+    not_computed: str = ""
     elements: int = 0
     worst: tuple[int, ...] | None = None
     got: float = math.nan
@@ -138,7 +137,7 @@ def judge(
     contract = contract or Contract()
     terms = contract.resolve(problem.format)
     truth, scores, absent = want, [], []
-    systematic = contract.exp_rel + _rounding_of_kept(problem, terms.weights)
+    errors = chance(problem, contract, truth, allowed)
     if want.lse is not None:
         want = written(truth, contract)
         allowed = _as_written(truth, allowed, contract, terms.compute)
@@ -152,26 +151,11 @@ def judge(
         format = terms.compute if name in IN_COMPUTE_FORMAT else terms.out
         scores.append(
             _malformed(name, given, expected.shape, format)
-            or _score(
-                name,
-                given,
-                expected,
-                allowed,
-                format=format,
-                systematic=contract.exp_rel if name == "lse" else systematic,
-            )
+            or _score(name, given, expected, allowed, format=format, errors=errors)
         )
     if truth.lse is not None:
-        scores += _pair(got, truth, want, allowed, terms.compute, contract)
+        scores += _pair(got, truth, want, allowed, terms.compute, errors)
     return Verdict(tensors=tuple(scores), absent=tuple(absent), got=got, contract=contract)
-
-
-def _rounding_of_kept(problem: Problem, weights: Format) -> float:
-    """Relative error of 1 / (1 - p) in the format of the weights: the same wherever one is 1."""
-    if problem.dropout is None:
-        return 0.0
-    z = np.asarray(problem.dropout.scale)
-    return float(abs(weights.round(z) / z - 1))
 
 
 def _as_written(truth: Result, allowed: Allowed, contract: Contract, compute: Format) -> Allowed:
@@ -204,7 +188,7 @@ def _pair(
     want: Result,
     allowed: Allowed,
     compute: Format,
-    contract: Contract,
+    errors: Chance,
 ) -> list[TensorVerdict]:
     """softmax_max + log(softmax_sum), under lse's bound: any maximum is legal."""
     m, total = got.softmax_max, got.softmax_sum
@@ -222,10 +206,10 @@ def _pair(
             return [fault]
     assert m is not None and total is not None
     with np.errstate(all="ignore"):
-        lse = m.astype(np.float64) + np.log(total.astype(np.float64)) * per_nat(contract)
+        lse = m.astype(np.float64) + np.log(total.astype(np.float64)) * per_nat(errors.contract)
     true = dead_rows(truth) & np.isneginf(lse)  # legal whatever the contract says of lse
     expected = np.where(true, -np.inf, want.lse)
-    score = _score("lse", lse, expected, allowed, format=compute, systematic=contract.exp_rel)
+    score = _score("lse", lse, expected, allowed, format=compute, errors=errors)
     return [replace(score, name=", ".join(STATISTICS))]
 
 
@@ -258,7 +242,7 @@ def _score(
     allowed: Allowed,
     *,
     format: Format,
-    systematic: float,
+    errors: Chance,
 ) -> TensorVerdict:
     worst = np.asarray(getattr(allowed.worst, name), np.float64)
     sigma = np.asarray(getattr(allowed.sigma, name), np.float64)
@@ -268,24 +252,18 @@ def _score(
     error = signed_error(got, want, format)
     ratio = ratio_of(error, want, worst)
     failing = ~(ratio <= 1)  # written so that NaN fails
-    # a relative error of the weights is an absolute one of lse, and meets a gradient twice
-    declared = {"out": (1, 0), "lse": (0, 1)}.get(name, (2, 0))
-    slope, shift = (times * systematic for times in declared)
-    with np.errstate(invalid="ignore"):
-        rounding = format.round(want) - want
-    z_max, z_rms, slope_z = statistics(
-        error, want, worst, sigma, rounding=rounding, slope=slope, shift=shift
-    )
+    figures = errors.statistics(name, error, want, worst, sigma, format=format)
     ratio = np.where(np.isnan(ratio), np.inf, ratio)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     return TensorVerdict(
         name=name,
         reason=_reason(failing, worst),
-        suspicion=_suspicion(z_max, z_rms, slope_z),
+        suspicion=figures.suspicion,
         ratio=float(ratio[at]),
-        z_max=z_max,
-        z_rms=z_rms,
-        slope_z=slope_z,
+        z_max=figures.z_max,
+        z_rms=figures.z_rms,
+        slope_z=figures.slope_z,
+        not_computed=figures.not_computed,
         elements=got.size,
         worst=tuple(int(index) for index in at),
         got=float(got[at]),
@@ -309,12 +287,3 @@ def _reason(failing: NDArray[np.bool_], worst: Array) -> str:
             "case says nothing; declare a tighter one, or decline such problems"
         )
     return ""
-
-
-def _suspicion(z_max: float, z_rms: float, slope_z: float) -> str:
-    claims = (
-        (z_max, SIGMAS, "largest error is {:.3g} sigma (limit {:g})"),
-        (z_rms, RMS_LIMIT, "root mean square error is {:.3g} sigma (limit {:g})"),
-        (slope_z, SIGMAS, "error is proportional to the value by {:.3g} sigma (limit {:g})"),
-    )
-    return "; ".join(text.format(z, limit) for z, limit, text in claims if not z <= limit)

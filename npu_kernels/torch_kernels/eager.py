@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -14,7 +13,7 @@ from conformance.torch_bridge import TorchKernel, TorchLaunch, from_torch, impor
 from npu_kernels.on_device.torch_probe import probe
 from npu_kernels.torch_kernels import sdpa_arguments
 from reference.contract import Contract
-from reference.formats import BF16, FP32, FP64, Array
+from reference.formats import BF16, Array
 from reference.problem import Problem, Result, Unsupported
 
 if TYPE_CHECKING:
@@ -132,21 +131,16 @@ def attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float, mask: Tensor | N
 def contract(problem: Problem) -> Contract:
     """Every matrix is rounded to the problem's format: q * scale, scores, weights, dS, and dP.
 
-    A contract has no word for dP = dout v^T, which autograd rounds, too. That error is at most a
-    unit roundoff of the sum of its products' sizes, as if each of its head_dim_v additions
-    rounded by a head_dim_v-th of that: `u_acc` says so. The sums over keys, which are fp32's,
-    then count as fewer additions: `h`. dq is rounded before and after its product with scale; dk
-    and dv once for each head of a group, and once more when these are added.
+    Autograd sums D over keys, from dP that are sums over head_dim_v: `longest_sum`. It rounds dq
+    before and after its product with scale; dk and dv once for each head of a group, and once more
+    when these are added.
     """
-    compute = FP64 if problem.format == FP64 else FP32
-    of_compute = 2 * compute.unit_roundoff
-    u_acc = of_compute + problem.format.unit_roundoff / max(problem.head_dim_v, 1)
     group = problem.group
     return Contract(
         scores=problem.format,
         scaled_q=problem.format,
-        accumulator_roundoff=u_acc,
-        longest_sum=math.ceil(problem.max_seqlen_k * of_compute / u_acc),
+        dweights=problem.format,
+        longest_sum=problem.max_seqlen_k + problem.head_dim_v,
         out_roundings=2,
         dkv_roundings=group + (group > 1),
     )

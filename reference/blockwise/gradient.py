@@ -169,6 +169,7 @@ def _tile(
         np.matmul(dout1, keys.v1.T, out=dx)
     else:
         np.matmul(dout, keys.v.T, out=dx)
+        arithmetic.round(dx, arithmetic.dp)
         if z is not None:
             dx *= z
         dx -= delta[:, None]

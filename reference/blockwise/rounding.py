@@ -24,8 +24,8 @@ class Arithmetic:
         float64, or float32 to imitate a kernel on a problem that is not FP64.
     is_exact : bool
         Nothing is rounded, so the order of operations is free.
-    pre, s, p, ds : Format or None
-        For q * scale, scores, weights and score gradients; None: as computed.
+    pre, s, p, dp, ds : Format or None
+        For q * scale, scores, weights and the gradients of the last two; None: as computed.
     acc : Format or None
         What out, dq, dk and dv are rounded to after each tile, as a narrow accumulator does.
     out : Format or None
@@ -46,6 +46,7 @@ class Arithmetic:
     pre: Format | None = None
     s: Format | None = None
     p: Format | None = None
+    dp: Format | None = None
     ds: Format | None = None
     acc: Format | None = None
     out: Format | None = None
@@ -85,6 +86,7 @@ def imitate(contract: Contract, format: Format) -> Arithmetic:
         pre=narrower(contract.scaled_q),
         s=narrower(contract.scores),
         p=narrower(terms.weights),
+        dp=narrower(contract.dweights),
         ds=narrower(terms.dscores),
         acc=acc,
         out=narrower(terms.out),

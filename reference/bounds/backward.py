@@ -142,7 +142,10 @@ def arrivals(
     g = r.gamma(dv + 2)
     error = (1 + g) * _over_columns(np.abs(at.dout), out) + g * each
     spread = at.dout * out_sigma
-    variance = _over_columns(spread, spread) + r.variance(dv) * (square + delta**2 / 3)
+    chance = _over_columns(spread, spread)
+    if r.u_dp:  # summed from rounded dP, each error of which reaches every channel of out
+        chance = np.abs(spread).sum(axis=1, keepdims=True) ** 2
+    variance = chance + r.variance(dv) * (square + delta**2 / 3)
     return Arrivals(
         delta=(delta - at.dlse) / unit,
         size=(np.abs(delta) + np.abs(at.dlse)) / unit,
@@ -181,16 +184,19 @@ def _gradients(block: Block, tile: Scores, v: Array) -> Gradients:
     rho = np.expm1(tile.error + a.lse)
     if tile.visible is not None:
         rho[~tile.visible] = 0.0  # also where the error is infinite
-    dp = tile.dropped(dout @ v.T)
+    product = dout @ v.T
+    dp, product_error = tile.dropped(product), r.gamma(dv + 2) * (np.abs(dout) @ np.abs(v).T)
+    if r.u_dp:
+        product_error += r.u_dp * np.abs(product) + r.eta_dp / unit
+        product_error[np.abs(product) + product_error >= r.limit_dp / unit] = np.inf
     size = np.abs(dp) + a.size
     dx = p * (dp - a.delta)
-    inner = r.gamma(dv + 2) * tile.dropped(np.abs(dout) @ np.abs(v).T)
-    inner += 2 * r.u * size + (a.error + (dv + 2) * r.eta / unit)
+    inner = tile.dropped(product_error) + 2 * r.u * size + (a.error + (dv + 2) * r.eta / unit)
     dx_error = np.abs(dx) * (rho + 2 * r.u) + p * (1 + rho) * inner
     dx_error += tile.seen(r.eta_exp * (size + a.error) + r.eta / unit)
 
     inner = r.variance(dv) * (tile.dropped(tile.dropped(dout**2 @ (v**2).T)) + dp**2 / 3)
-    inner += (2 * r.u) ** 2 / 3 * (dp**2 + a.size2)
+    inner += r.u_dp**2 / 3 * dp**2 + (2 * r.u) ** 2 / 3 * (dp**2 + a.size2)
     dx_variance = dx**2 * (tile.variance + (2 * r.u) ** 2) + p**2 * inner
     dx_variance += tile.seen((r.eta_exp * size) ** 2)
 

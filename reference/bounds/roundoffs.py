@@ -28,9 +28,10 @@ class Roundoffs:
         Error of tanh, relative and absolute.
     eta_exp : float
         Below it exp may give 0.
-    u_out, eta_out, u_p, eta_p, u_ds, eta_ds, u_s, eta_s, u_pre, eta_pre : float
-        Of the formats of out, P, dS, S and q * scale; 0 where S or q * scale is not rounded.
-    limit_s, limit_ds, limit_pre : float
+    u_out, eta_out, u_p, eta_p, u_ds, eta_ds, u_dp, eta_dp, u_s, eta_s, u_pre, eta_pre : float
+        Of the formats of out, P, dS, dP, S and q * scale; 0 where one of the last three is not
+        rounded.
+    limit_s, limit_ds, limit_dp, limit_pre : float
         Magnitudes that round to infinity there.
     u_l, eta_l : float
         u_p and eta_p where the row sum adds rounded weights, else 0.
@@ -54,12 +55,15 @@ class Roundoffs:
     eta_p: float
     u_ds: float
     eta_ds: float
+    u_dp: float
+    eta_dp: float
     u_s: float
     eta_s: float
     u_pre: float
     eta_pre: float
     limit_s: float
     limit_ds: float
+    limit_dp: float
     limit_pre: float
     u_l: float
     eta_l: float
@@ -112,12 +116,15 @@ def roundoffs(contract: Contract, format: Format) -> Roundoffs:
         eta_p=quantum(terms.weights),
         u_ds=terms.dscores.unit_roundoff,
         eta_ds=quantum(terms.dscores),
+        u_dp=contract.dweights.unit_roundoff if contract.dweights else 0.0,
+        eta_dp=quantum(contract.dweights) if contract.dweights else 0.0,
         u_s=contract.scores.unit_roundoff if contract.scores else 0.0,
         eta_s=quantum(contract.scores) if contract.scores else 0.0,
         u_pre=contract.scaled_q.unit_roundoff if contract.scaled_q else 0.0,
         eta_pre=quantum(contract.scaled_q) if contract.scaled_q else 0.0,
         limit_s=contract.scores.overflow_threshold if contract.scores else math.inf,
         limit_ds=terms.dscores.overflow_threshold,
+        limit_dp=contract.dweights.overflow_threshold if contract.dweights else math.inf,
         limit_pre=contract.scaled_q.overflow_threshold if contract.scaled_q else math.inf,
         u_l=terms.weights.unit_roundoff if contract.row_sum_rounded else 0.0,
         eta_l=quantum(terms.weights) if contract.row_sum_rounded else 0.0,

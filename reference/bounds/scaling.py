@@ -100,7 +100,7 @@ def units_of(head: Head, r: Roundoffs, format: Format) -> Units:
     extras = (head.softcap, head.bias, head.slope, head.dropout)
     if format.precision > 24 or any(extra is not None for extra in extras):
         return FLOAT64
-    if r.u_s or r.u_pre or r.u_l or r.u_p != r.u_ds or r.eta_exp > 2.0**-100:
+    if r.u_s or r.u_pre or r.u_l or r.u_dp or r.u_p != r.u_ds or r.eta_exp > 2.0**-100:
         return FLOAT64
     q, k, v = _size(head.q), _size(head.k), _size(head.v)
     dout = _Size(0.0, 0.0, 0.0, 0.0) if head.dout is None else _size(head.dout)

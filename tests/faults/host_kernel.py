@@ -304,3 +304,7 @@ def _backward(step: Host, head: Head, format: Format, raw: dict[str, Array]) -> 
     step.add_group(raw["dv"], head, dv)
     if head.sink is not None:
         raw["dsink"][head.head_q] += step.dsink_of(head, lse, delta)
+
+
+host = Host()
+"""The kernel without a fault, for ``--kernel tests/faults/host_kernel.py:host``."""

@@ -68,7 +68,7 @@ RIGHT = ("prepared", "right", "noisy", "picky", "quick")
 NAMES = (*RIGHT[:-1], "slow", "wrong", "tires", "empties", "declines")
 SHOWN = (*RIGHT, "wrong", "tires", "empties", "declines")
 ONE = ["--pyargs", "conformance.test_benchmark", "-k", "llama-13b-512-causal-forward and not back"]
-SMALL = ["--benchmark-only", "--benchmark-shrink", "1024", "--benchmark-max-time", "0.01"]
+SMALL = ["--benchmark-only", "--kernel-benchmark-shrink", "1024", "--benchmark-max-time", "0.01"]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def timed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("timed")
     (folder / "mine.py").write_text(KERNELS)
     kernels = [word for name in NAMES for word in ("--kernel", f"mine.py:{name}")]
-    files = ["--benchmark-json", "times.json", "--report", "report"]
+    files = ["--benchmark-json", "times.json", "--kernel-report", "report"]
     run = pytest_in(folder, *ONE, *SMALL, *kernels, *files, "-rs", "-W", "error")
     times = json.loads((folder / "times.json").read_text())["benchmarks"]
     report = json.loads((folder / "report" / "report.json").read_text())
@@ -90,7 +90,7 @@ def test_only_a_right_kernel_gets_a_number(timed):
     assert all(one["name"].endswith("forward-shrink-1024]") for one in times)
     assert "the kernel returned a NoneType: give a reference.problem.Result" in out
     assert "right at first, wrong when timed" in out
-    assert "--benchmark-only --benchmark-shrink 1024" in out  # the failure's own command
+    assert "--benchmark-only --kernel-benchmark-shrink 1024" in out  # the failure's own command
     assert "wrong, so it is not timed" in out and "declined: bf16" in out
     outcomes = {one["kernel"]: one["outcome"] for one in report["tests"]}
     expected = dict.fromkeys(SHOWN, "failed") | dict.fromkeys(RIGHT, "passed")
@@ -139,8 +139,8 @@ def test_runs_are_saved_and_compared_as_people_know_it(tmp_path):
 @pytest.mark.parametrize(
     ("kernel", "cells"),
     [
-        ("prepared", r"[\d.e-]+ +1/[\d.e+]+ +[\d,]+ +0\.0118 +- "),
-        ("right", r"[\d.]+ +1/[\d.e+]+ +[\d,]+ +[\d.]+ +- "),
+        ("prepared", r"[\d.e-]+ +1/[\d.e+]+ +[\d,.]+ +0\.0118 +- "),
+        ("right", r"[\d.]+ +1/[\d.e+]+ +[\d,.]+ +[\d.]+ +- "),
         ("wrong", "failed$"),
         ("declines", "declined$"),
     ],
@@ -173,8 +173,8 @@ def test_an_ordinary_run_times_nothing_and_says_nothing(tmp_path):
     [
         (["-n", "2"], "leave out -n"),
         (["-p", "no:benchmark"], "pip install pytest-benchmark"),
-        (["--isolate"], "leave out --isolate"),
-        (["--benchmark-shrink", "0"], "give at least 1"),
+        (["--kernel-isolate"], "leave out --kernel-isolate"),
+        (["--kernel-benchmark-shrink", "0"], "give at least 1"),
     ],
 )
 def test_what_cannot_be_timed_is_said_in_one_line(tmp_path, words, hint):

@@ -63,7 +63,7 @@ def test_a_declined_problem_is_declined(isolated):
         ),
         ("crashes", ["died of SIGABRT", "sample_kernels.py", "in crashes"]),
         ("exits", ["ended with exit code 7"]),
-        ("eats_memory", ["Unable to allocate", "--case-memory is 2 GiB"]),
+        ("eats_memory", ["Unable to allocate", "--kernel-memory is 2 GiB"]),
         ("overwrites", ["the kernel changed its input dout"]),
     ],
 )

@@ -35,13 +35,15 @@ def small_problem() -> Problem:
     return Problem(**tensors, format=FP16, mask=Mask(window=(None, 0)))
 
 
-def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest as a user would, in a folder that is not the checkout."""
+def pytest_in(
+    folder: Path, *words: str, path: Path = PACKAGE.parent
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest as a user would, in a folder that is not the checkout; the suite is on `path`."""
     users = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "conformance.plugin", *words],
         cwd=folder,
-        env={**users, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "100"},
+        env={**users, "PYTHONPATH": str(path), "COLUMNS": "100"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -52,7 +54,7 @@ def judge(folder: Path, *words: str, kernels: tuple[str, ...] = ("right",)):
     """Run the accuracy tests on a saved problem."""
     save(small_problem(), folder / "asked.safetensors")
     named = [word for name in kernels for word in ("--kernel", f"{SUBJECTS}:{name}")]
-    asked = ["--pyargs", "conformance.test_accuracy", "--problem", "asked.safetensors"]
+    asked = ["--pyargs", "conformance.test_accuracy", "--kernel-problem", "asked.safetensors"]
     return pytest_in(folder, *asked, *named, *words)
 
 
@@ -64,7 +66,7 @@ def failure(text: str, kernel: str) -> str:
 
 
 def test_a_right_kernel_passes_and_the_header_says_what_ran(tmp_path):
-    run = judge(tmp_path, "--seed", "5")
+    run = judge(tmp_path, "--kernel-seed", "5")
     assert run.returncode == 0, run.stdout
     assert f"conformance: right ({SUBJECTS}:right); seed 5; tier default" in run.stdout
     assert "2 passed" in run.stdout  # its backward is also judged alone
@@ -109,9 +111,11 @@ def test_folders_and_problems_are_checked_before_the_run(tmp_path):
     (tmp_path / "file").write_text("text")
     for option in ("report", "repro"):
         text = usage_error(**{option: str(tmp_path / "file" / "folder")})
-        assert text.startswith(f"--{option} ") and "give a folder that can be written" in text
+        assert (
+            text.startswith(f"--kernel-{option} ") and "give a folder that can be written" in text
+        )
     text = usage_error(problems=[str(tmp_path / "file")])
-    assert text.startswith("--problem: ") and "it is no safetensors file" in text
+    assert text.startswith("--kernel-problem: ") and "it is no safetensors file" in text
 
 
 BROKEN = {
@@ -157,14 +161,14 @@ def test_a_run_in_which_nothing_passed_fails(tmp_path):
 def test_a_suspicious_kernel_fails_only_when_strict(tmp_path):
     mild = judge(tmp_path, kernels=("suspicious",))
     assert mild.returncode == 0, mild.stdout
-    assert "suspicious, failures under --strict: 1" in mild.stdout
-    strict = judge(tmp_path, "--strict", kernels=("suspicious",))
+    assert "suspicious, failures under --kernel-fail-suspicious: 1" in mild.stdout
+    strict = judge(tmp_path, "--kernel-fail-suspicious", kernels=("suspicious",))
     assert strict.returncode == 1
     assert "lse is suspicious: largest error is" in strict.stdout
 
 
 def test_a_failure_on_disk_runs_without_pytest(tmp_path):
-    judge(tmp_path, "--repro", "repro", kernels=("right", "base_2"))
+    judge(tmp_path, "--kernel-repro", "repro", kernels=("right", "base_2"))
     (script,) = (tmp_path / "repro").glob("*.py")
     assert script.with_suffix(".safetensors").is_file()
     run = subprocess.run([sys.executable, script], cwd="/", capture_output=True, text=True)
@@ -174,7 +178,7 @@ def test_a_failure_on_disk_runs_without_pytest(tmp_path):
 
 
 def report(folder: Path, *words: str) -> dict:
-    judge(folder, "--report", "report", *words, kernels=("right", "base_2", "declines"))
+    judge(folder, "--kernel-report", "report", *words, kernels=("right", "base_2", "declines"))
     content = json.loads((folder / "report" / "report.json").read_text())
     jsonschema.validate(content, json.loads((PACKAGE / "report" / "schema.json").read_text()))
     return content
@@ -194,7 +198,7 @@ def test_the_report_keeps_its_schema_and_is_the_same_from_parallel_workers(tmp_p
 
 
 def test_a_worker_that_dies_is_a_failure_in_the_report(tmp_path):
-    run = judge(tmp_path, "-n", "1", "--report", "report", kernels=("right", "exits"))
+    run = judge(tmp_path, "-n", "1", "--kernel-report", "report", kernels=("right", "exits"))
     assert run.returncode == 1, run.stdout
     content = json.loads((tmp_path / "report" / "report.json").read_text())
     jsonschema.validate(content, json.loads((PACKAGE / "report" / "schema.json").read_text()))
@@ -204,18 +208,20 @@ def test_a_worker_that_dies_is_a_failure_in_the_report(tmp_path):
 
 
 def test_isolated_kernels_fail_one_by_one(tmp_path):
-    limits = ("--isolate", "--case-timeout", "20", "--case-memory", "4")
+    limits = ("--kernel-isolate", "--kernel-timeout", "20", "--kernel-memory", "4")
     run = judge(tmp_path, *limits, kernels=("right", "crashes", "exits"))
     assert "2 failed, 2 passed" in run.stdout, run.stdout
     assert "died of SIGABRT" in failure(run.stdout, "crashes")
     assert "ended with exit code 7" in failure(run.stdout, "exits")
-    assert "--isolate --case-timeout 20 --case-memory 4" in failure(run.stdout, "exits")
+    assert "--kernel-isolate --kernel-timeout 20 --kernel-memory 4" in failure(run.stdout, "exits")
 
 
 def test_laws_are_in_the_report_too(tmp_path):
     law = "conformance.test_laws::test_the_order_of_heads_does_not_matter"
     kernel = ["--kernel", f"{SUBJECTS}:right"]
-    run = pytest_in(tmp_path, "--pyargs", law, *kernel, "-k", "fp32 and plain", "--report", ".")
+    run = pytest_in(
+        tmp_path, "--pyargs", law, *kernel, "-k", "fp32 and plain", "--kernel-report", "."
+    )
     assert run.returncode == 0, run.stdout
     assert re.search(r"laws +1 / 0 / 0", run.stdout)
     (test,) = json.loads((tmp_path / "report.json").read_text())["tests"]
@@ -225,7 +231,9 @@ def test_laws_are_in_the_report_too(tmp_path):
 def test_dropout_leaves_its_table_and_its_plots_beside_the_report(tmp_path):
     law = "conformance.test_dropout::test_no_statistic_rejects_its_masks"
     kernel = ["--kernel", f"{SUBJECTS}:right"]
-    run = pytest_in(tmp_path, "--pyargs", law, *kernel, "--tier", "smoke", "--report", "report")
+    run = pytest_in(
+        tmp_path, "--pyargs", law, *kernel, "--kernel-tier", "smoke", "--kernel-report", "report"
+    )
     assert run.returncode == 0, run.stdout
     assert "right dropout: 1,048,576 decisions of the declared stream" in run.stdout
     left = {path.name for path in (tmp_path / "report" / "dropout").iterdir()}
@@ -246,13 +254,15 @@ def collected(folder: Path, *words: str) -> set[str]:
     return {line.partition("::")[2] for line in run.stdout.splitlines() if "::" in line}
 
 
-def test_each_tier_holds_the_one_before_and_smoke_is_a_marker_too(tmp_path):
+def test_each_tier_holds_the_one_before_and_a_marker_only_selects(tmp_path):
     kernels = [f"{SUBJECTS}:right"]
     tiers = [prepare(kernels=kernels, tier=tier).asked for tier in ("smoke", "default", "full")]
     smoke, default, full = ({case.id for case in asked} for asked in tiers)
     assert smoke < default < full
-    assert collected(tmp_path, "--tier", "smoke") == collected(tmp_path, "-m", "smoke")
-    assert "tier smoke" in judge(tmp_path, "-m", "smoke").stdout
+    assert collected(tmp_path, "--kernel-tier", "smoke") == collected(tmp_path, "-m", "smoke")
+    told = judge(tmp_path, "-m", "smoke").stdout
+    assert "-m only selects tests: the tier is default; --kernel-tier smoke" in told
+    assert "tier smoke" in judge(tmp_path, "--kernel-tier", "smoke").stdout
 
 
 def test_forward_asks_the_same_cases_without_gradients():

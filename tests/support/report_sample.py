@@ -61,6 +61,7 @@ def tensor(name: str = "out", ratio: float | str = 0.5, **changes: Any) -> dict[
         "allowed": 0.1,
         "failed": "",
         "suspicious": "",
+        "not_computed": "",
         "spread": {"ratio": COUNTS, "z": COUNTS},
         "standards": STANDARDS,
     } | changes
@@ -132,6 +133,12 @@ EVERYTHING = document(
     record(),
     record("declined", "declined"),
     record("broken", "failed", tensors=[tensor("out", "inf", failed="3 of 9 elements")]),
+    record(
+        "repeats",
+        tensors=[
+            tensor("dv", z_max=None, z_rms=None, slope_z=None, not_computed="rows of q repeat")
+        ],
+    ),
     record("odd", tensors=[tensor("lse", suspicious="largest error is 9 sigma (limit 8)")]),
     record("timed", test="test_workload", benchmark=BENCHMARK | {"modelled": {"910B2": MODELLED}}),
 )

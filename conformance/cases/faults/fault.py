@@ -24,7 +24,7 @@ class Fault:
         Formats in which it is a fault: rounding to fp32 is none in an fp32 kernel.
     strict_only : tuple of str
         Formats in which it stays within the worst-case bound on every case: only the statistics
-        of a whole tensor see it, which fail a kernel under --strict.
+        of a whole tensor see it, which fail a kernel under --kernel-fail-suspicious.
     needs_two_calls : bool
         It shows only when the kernel has answered another problem before.
     """

@@ -135,7 +135,9 @@ def require_fresh(kernel: LoadedKernel, problem: Problem) -> None:
         If each child would begin where the others began, and draw what they drew.
     """
     if kernel.isolated is not None and kernel.contract(problem).dropout == "unseeded":
-        raise Unsupported("not testable with --isolate: a generator without a seed begins anew")
+        raise Unsupported(
+            "not testable with --kernel-isolate: a generator without a seed begins anew"
+        )
 
 
 def visible(problem: Problem) -> Bools:

@@ -186,7 +186,7 @@ def suite(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_suite_holds_a_recorded_kernel_to_its_record_within_the_bound():
     name = "near_the_bound"
-    run = suite("--kernel", f"{KERNELS}:{name}", "--forward", "-k", "g-128x128-fp16")
+    run = suite("--kernel", f"{KERNELS}:{name}", "--kernel-forward-only", "-k", "g-128x128-fp16")
     assert run.returncode == 1, run.stdout
     assert (
         "lse: uses 0." in run.stdout and "when it was recorded: at most 2 times that" in run.stdout
@@ -196,7 +196,9 @@ def test_the_suite_holds_a_recorded_kernel_to_its_record_within_the_bound():
 
 
 def test_the_suite_holds_other_kernels_to_the_bound():
-    run = suite("--kernel", f"{KERNELS}:forward_only", "--forward", "-k", "g-128x128-fp16")
+    run = suite(
+        "--kernel", f"{KERNELS}:forward_only", "--kernel-forward-only", "-k", "g-128x128-fp16"
+    )
     assert run.returncode == 0, run.stdout
 
 

@@ -85,14 +85,15 @@ def test_no_two_parts_of_the_page_have_one_id(html: str) -> None:
 
 SAID = {
     "the verdict": "FlashAttention conformance: failed",
-    "the counts": "3 passed 1 declined 1 failed",
+    "the counts": "4 passed 1 declined 1 failed",
     "a failure's text": "out: 3 of 9 elements are beyond the bound",
     "its command": "pytest this --kernel that",
     "why tests were declined": "fp32",
+    "why statistics were not computed": "1 rows of q repeat",
     "what is suspicious": "largest error is 9 sigma (limit 8)",
     "a standard": "Ecosystem standard, version A (MERE / MARE)",
     "its largest figure": "MERE 0.0001 MARE inf",
-    "where it differs from the bound": "5 rejected, within the bound",
+    "where it differs from the bound": "6 rejected, within the bound",
     "a benchmark": "llama-13b-512 forward, causal mine[here] cpu 8 0.012 s",
     "that a model is none": "Model, not measurement",
     "the dropout picture": "drops",
