@@ -90,6 +90,8 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
         lines = [line for line in lines if not str(line).startswith("benchmark: ")]
     run = config.stash[RUN]
     lines = [*lines, run.header()]
+    for kernel in run.kernels:
+        lines += [f"conformance: {kernel.name}: {doubt}" for doubt in kernel.doubts]
     if "smoke" in config.option.markexpr and run.tier != "smoke":
         lines.append(
             f"conformance: -m only selects tests: the tier is {run.tier}; "

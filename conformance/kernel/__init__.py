@@ -1,6 +1,8 @@
-"""How somebody's function becomes a kernel: loaded, called, launched, isolated."""
+"""How somebody's function becomes a kernel: declared, loaded, called, launched, isolated."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from conformance.kernel.loaded import (
     PROBLEM_TENSORS,
@@ -11,10 +13,12 @@ from conformance.kernel.loaded import (
     LoadedKernel,
     UsageError,
     checked,
-    oracle,
     unchanged,
 )
 from conformance.kernel.loading import load
+
+if TYPE_CHECKING:
+    from conformance.kernel.oracle_kernel import oracle
 
 __all__ = [
     "PROBLEM_TENSORS",
@@ -29,3 +33,12 @@ __all__ = [
     "oracle",
     "unchanged",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``oracle``, which alone needs the answer's modules."""
+    if name != "oracle":
+        raise AttributeError(f"conformance.kernel has no {name}: it has {', '.join(__all__)}")
+    from conformance.kernel.oracle_kernel import oracle
+
+    return oracle

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from reference import blockwise
 from reference.contract import Contract
 from reference.formats import Array
 from reference.problem import Problem, Result
@@ -76,12 +75,15 @@ class LoadedKernel:
     function : Kernel
     isolated : function (method, problem, *statistics) -> Result, or None
         Runs the call elsewhere; None calls `function` here. See conformance.kernel.isolate.
+    doubts : tuple of str
+        What looks like a slip in its declarations, one line each.
     """
 
     spec: str
     name: str
     function: Kernel
     isolated: KernelCall | None = None
+    doubts: tuple[str, ...] = ()
 
     def __call__(self, problem: Problem) -> Result:
         """The kernel's answer.
@@ -145,11 +147,6 @@ class LoadedKernel:
         """``prepare(problem)`` of a kernel that can be timed; None if there is none."""
         prepare: Callable[..., Any] | None = getattr(self.function, "prepare", None)
         return prepare
-
-
-def oracle(problem: Problem) -> Result:
-    """The blockwise oracle as a kernel: in float32, rounded where the default Contract says."""
-    return blockwise.attention(problem, contract=Contract())
 
 
 def _call(function: KernelCall, problem: Problem, *statistics: Array) -> Result:

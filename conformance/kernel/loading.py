@@ -13,6 +13,12 @@ from types import ModuleType
 
 from conformance.kernel.loaded import LoadedKernel, UsageError
 
+ATTRIBUTES = (
+    *("name", "contract", "backward", "digest", "toolchain", "prepare", "device"),
+    "for_benchmarks",
+)
+"""What the suite reads of a kernel: see Kernel."""
+
 
 def load(spec: str, *, for_benchmarks: bool = False) -> LoadedKernel:
     """The kernel that "module:attribute" or "path/to/file.py:attribute" names.
@@ -53,7 +59,17 @@ def load(spec: str, *, for_benchmarks: bool = False) -> LoadedKernel:
     if for_benchmarks:
         function = getattr(function, "for_benchmarks", function)
     name = str(getattr(function, "name", attribute))
-    return LoadedKernel(spec=spec, name=name, function=function)
+    return LoadedKernel(spec=spec, name=name, function=function, doubts=_doubts(function))
+
+
+def _doubts(function: object) -> tuple[str, ...]:
+    """A line for each attribute whose name is nearly one that the suite reads."""
+    found = []
+    for name in vars(function) if hasattr(function, "__dict__") else ():
+        near = difflib.get_close_matches(name, ATTRIBUTES, n=1, cutoff=0.8)
+        if near and name not in ATTRIBUTES:
+            found.append(f"its attribute {name!r} is not read: did you mean {near[0]!r}?")
+    return tuple(found)
 
 
 def _check_backward(spec: str, backward: object) -> None:

@@ -202,9 +202,10 @@ def test_sanitizers_find_nothing_in_emulator_and_kernel():
         ).stdout.strip()
         for name in ("libasan.so", "libstdc++.so.6")  # the one looks for the other's throw
     ]
+    library = build.library(options=(*build.STRICT, *build.SANITIZED))
     preloaded = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "emulator" / "sanitized_run.py")],
+        [sys.executable, str(ROOT / "tests" / "emulator" / "sanitized_run.py"), str(library)],
         env=os.environ | preloaded | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         capture_output=True,
         text=True,

@@ -13,7 +13,7 @@ import pytest
 from suite.test_plugin import pytest_in
 
 ROOT = Path(__file__).parents[2]
-COMMAND = ("--pyargs", "conformance.test_accuracy", "--kernel-tier", "smoke", "-k", "normal")
+COMMAND = ("--pyargs", "conformance.test_accuracy", "--kernel-tier", "smoke", "-k", "test_case and normal")
 PARTS = ("pyproject.toml", "README.md", "LICENSE")
 PACKAGES = ("reference", "conformance", "npu_kernels", "golden_data")
 NO_TORCH = "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
@@ -63,7 +63,7 @@ def test_the_torch_kernel_to_copy_passes(installed, folder):
 def test_the_fault_that_the_readme_puts_in_gives_the_failure_that_it_shows(installed, folder):
     kernel = folder / "my_kernel.py"
     whole = kernel.read_text()
-    kernel.write_text(whole.replace("acc * rescale[:, None] +", "acc +"))
+    kernel.write_text(whole.replace("acc * rescale[..., None] +", "acc +"))
     assert kernel.read_text() != whole
     run = pytest_in(folder, *COMMAND, "--kernel", "my_kernel.py:attention", path=installed)
     assert run.returncode == 1

@@ -1,0 +1,132 @@
+"""from_numpy: any attention function of NumPy arrays becomes a kernel."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from conformance.kernel.declared import AttentionKernel, attention_kernel
+from conformance.laws.transform import visible_pairs
+from reference.contract import Contract
+from reference.formats import Array
+from reference.problem import Problem, Result
+
+KEYWORDS: dict[str, Callable[[Problem], Any]] = {
+    "scale": lambda problem: problem.scale,
+    "mask": lambda problem: visible_pairs(problem),
+    "bias": lambda problem: problem.bias,
+    "slopes": lambda problem: problem.slopes,
+    "softcap": lambda problem: problem.softcap,
+    "sink": lambda problem: problem.sink,
+    "cu_seqlens_q": lambda problem: problem.cu_seqlens_q,
+    "cu_seqlens_k": lambda problem: problem.cu_seqlens_k,
+    "problem": lambda problem: problem,
+}
+"""What a function may ask for by naming a parameter; mask is True where a pair is visible."""
+
+
+def from_numpy(
+    function: Callable[..., Any],
+    *,
+    backward: Callable[..., Sequence[Array]] | None = None,
+    name: str | None = None,
+    contract: Contract | Callable[[Problem], Contract] | None = None,
+    supports: tuple[str, ...] = ("fp16", "bf16", "fp32"),
+    layout: Literal["bshd", "bhsd"] = "bshd",
+) -> AttentionKernel:
+    """A kernel that runs `function` on a problem's arrays, and rounds its results to their format.
+
+    Parameters
+    ----------
+    function : (q, k, v, **keywords) -> out, or (out, lse)
+        q, k, v are float32 (float64 for fp64), their values exact in the problem's format, shaped
+        as `layout` says; packed problems give (total, heads, head_dim). lse is (batch, heads_q,
+        seqlen_q), packed (heads_q, total_q). It receives those of KEYWORDS that its signature
+        names.
+    backward : (q, k, v, out, lse, dout, **keywords) -> (dq, dk, dv), optional
+        The gradients, from the function's own out and lse or from those that the suite gives.
+    name : str, optional
+        Default: the function's own name.
+    contract : Contract, or a function of the problem, optional
+        Where the function rounds. Default: ``Contract()``.
+    supports : tuple of words of reference.problem.features.FEATURES
+        All that the function can do. With `backward`, "backward" is added.
+    layout : "bshd" or "bhsd"
+        The order of axes of q, k, v, out, dout and gradients.
+
+    Raises
+    ------
+    ValueError
+        If `supports` has a word that is no feature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from conformance import from_numpy, judge
+    >>> def attention(q, k, v, *, scale, mask):
+    ...     s = np.where(mask, scale * np.einsum("bihd,bjhd->bhij", q, k), -np.inf)
+    ...     p = np.exp(s - s.max(-1, keepdims=True))
+    ...     return np.einsum("bhij,bjhd->bihd", p / p.sum(-1, keepdims=True), v)
+    >>> kernel = from_numpy(attention, supports=("fp32", "causal"))
+    """
+    label = name or str(getattr(function, "__name__", type(function).__name__))
+    swap = layout == "bhsd"
+
+    def forward(problem: Problem) -> Result:
+        answer = function(*_inputs(problem, swap), **_keywords(function, problem))
+        out, lse = answer if isinstance(answer, tuple) else (answer, None)
+        result = Result(out=_stored(out, problem, swap), lse=_statistic(lse, problem))
+        if problem.dout is None:
+            return result
+        assert result.out is not None
+        gradients = _gradients(problem, result.out, result.lse)
+        return Result(out=result.out, lse=result.lse, **gradients)
+
+    def alone(problem: Problem, out: Array, lse: Array) -> Result:
+        return Result(**_gradients(problem, out, lse))
+
+    def _gradients(problem: Problem, out: Array, lse: Array | None) -> dict[str, Array]:
+        assert backward is not None and problem.dout is not None
+        given = (_ordered(out, swap), lse, _ordered(problem.dout, swap))
+        found = backward(*_inputs(problem, swap), *given, **_keywords(backward, problem))
+        names = ("dq", "dk", "dv")
+        return {
+            name: _stored(array, problem, swap) for name, array in zip(names, found, strict=True)
+        }
+
+    words = (*supports, *(("backward",) if backward and "backward" not in supports else ()))
+    declare = attention_kernel(
+        supports=words,
+        contract=contract,
+        backward=alone if backward else None,
+        name=label,
+    )
+    return declare(forward)
+
+
+def _inputs(problem: Problem, swap: bool) -> tuple[Array, ...]:
+    return tuple(_ordered(tensor, swap) for tensor in (problem.q, problem.k, problem.v))
+
+
+def _keywords(function: Callable[..., Any], problem: Problem) -> dict[str, Any]:
+    named = inspect.signature(function).parameters
+    return {name: of(problem) for name, of in KEYWORDS.items() if name in named}
+
+
+def _ordered(tensor: Array, swap: bool) -> Array:
+    """A view with heads outside of positions, or back; packed tensors likewise."""
+    return tensor.swapaxes(-2, -3) if swap else tensor
+
+
+def _stored(tensor: Array, problem: Problem, swap: bool) -> Array:
+    """A result as the kernel would store it: in the problem's format and layout."""
+    wide = np.asarray(tensor, np.float64 if problem.format.name == "fp64" else np.float32)
+    return problem.format.round(_ordered(wide, swap)).astype(problem.format.dtype)
+
+
+def _statistic(lse: Array | None, problem: Problem) -> Array | None:
+    dtype = np.float64 if problem.format.name == "fp64" else np.float32
+    return None if lse is None else np.asarray(lse, dtype)
