@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.benchmark import options as benchmarks
-from conformance.run.options import HERE, add_options, asks_for_the_suite, former_name
+from conformance.run.options import (
+    HERE,
+    add_options,
+    asks_for_the_suite,
+    former_name,
+    register_markers,
+)
 from conformance.run.ours import is_ours, kernel_of, mark
 
 if TYPE_CHECKING:
@@ -49,16 +55,8 @@ def pytest_load_initial_conftests(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the suite's markers, if the suite is asked for."""
-    if not _is_asked(config, config.option, config.args):
-        return
-    markers = {"smoke": "the shortest useful run of the conformance suite"}
-    for theme in sorted((HERE / "cases" / "themes").glob("[a-z]*.py")):
-        markers[theme.stem] = f"cases of conformance/cases/themes/{theme.name}"
-    markers["article"] = "workloads of the table that `tox -e bench` prints"
-    markers["golden"] = "asks the committed vectors, not the cases"
-    markers["backward_alone"] = "for kernels with a `backward` of their own"
-    for name, meaning in markers.items():
-        config.addinivalue_line("markers", f"{name}: {meaning}")
+    if _is_asked(config, config.option, config.args):
+        register_markers(config)
 
 
 @pytest.hookimpl(tryfirst=True)

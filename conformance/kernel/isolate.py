@@ -1,7 +1,8 @@
 """Calls a kernel in a child process, so that a hang, a crash or a full memory fails one case.
 
-A server process loads the kernel once and forks a child for each call. After a call that did not
-end in time the server is started anew.
+A server process loads the kernel once and forks a child, which takes every call as long as it
+lives, so that what a kernel remembers is seen. After a death the server forks another; after a call
+that did not end in time both are started anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -24,7 +24,7 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from conformance.kernel import BadAnswer, InputChanged, load
+from conformance.kernel import BadAnswer, InputChanged, LoadedKernel, load
 from conformance.kernel.own_traceback import own_traceback
 from conformance.strides import steps_of, with_steps
 from reference.problem import Result, Unsupported
@@ -44,7 +44,7 @@ class _Server:
 
 
 class Isolated:
-    """Calls the kernel that `spec` names, each time in a child process.
+    """Calls the kernel that `spec` names in a child process.
 
     Parameters
     ----------
@@ -123,67 +123,87 @@ class Isolated:
         return self._server
 
 
+@dataclass(frozen=True, eq=False)
+class _Child:
+    pid: int
+    line: Connection
+
+    def ask(self, request: bytes, gib: float) -> tuple[bytes, bool]:
+        """The answer to a pickled call, or how the child ended; and whether it lives."""
+        try:
+            self.line.send_bytes(request)
+            return self.line.recv_bytes(), True
+        except (EOFError, OSError):
+            self.line.close()
+        _, status = os.waitpid(self.pid, 0)
+        if os.WIFSIGNALED(status):
+            how = f"died of {signal.Signals(os.WTERMSIG(status)).name}"
+        else:
+            how = f"ended with exit code {os.WEXITSTATUS(status)}"
+        text = f"the kernel's process {how} (--kernel-memory is {gib:g} GiB)"
+        return _dumps(("failed", text)), False
+
+
 def serve(spec: str, line: Connection, *, seconds: float, gib: float) -> None:
     """Answer calls until the other end closes; runs in the server process."""
     kernel = load(spec)
+    child: _Child | None = None
+    while True:
+        try:
+            request = line.recv_bytes()
+        except EOFError:
+            return
+        child = child or _fork(kernel, line, seconds, gib)
+        answer, lives = child.ask(request, gib)
+        line.send_bytes(answer)
+        child = child if lives else None
+
+
+def _fork(kernel: LoadedKernel, line: Connection, seconds: float, gib: float) -> _Child:
+    here, there = Pipe()
+    pid = os.fork()
+    if pid == 0:
+        here.close()
+        line.close()  # held here, it would hide the server's own end from the suite
+        _take_calls(kernel, there, seconds, gib)
+    there.close()
+    return _Child(pid, here)
+
+
+def _take_calls(kernel: LoadedKernel, line: Connection, seconds: float, gib: float) -> NoReturn:
+    """The child: answer until the server ends, and end without any clean-up of the server's."""
+    faulthandler.enable()
+    limit = int(gib * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     while True:
         try:
             method, arguments = pickle.loads(line.recv_bytes())
         except EOFError:
-            return
-        function = kernel if method == "forward" else kernel.backward
-        assert function is not None
-        line.send_bytes(_in_child(function, arguments, seconds, gib))
-
-
-def _in_child(
-    function: Callable[..., Result], arguments: tuple[Any, ...], seconds: float, gib: float
-) -> bytes:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _answer(function, arguments, writer, seconds, gib)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        message = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if status == 0:
-        return message
-    if os.WIFSIGNALED(status):
-        how = f"died of {signal.Signals(os.WTERMSIG(status)).name}"
-    else:
-        how = f"ended with exit code {os.WEXITSTATUS(status)}"
-    return _dumps(("failed", f"the kernel's process {how} (--kernel-memory is {gib:g} GiB)"))
+            os._exit(0)
+        signal.alarm(math.ceil(seconds) + 10)  # should nobody be left to end it
+        message = _answer(kernel, method, arguments, gib)
+        signal.alarm(0)
+        sys.stdout.flush()
+        line.send_bytes(_dumps(message))
 
 
 def _answer(
-    function: Callable[..., Result],
-    arguments: tuple[Any, ...],
-    writer: int,
-    seconds: float,
-    gib: float,
-) -> NoReturn:
-    """The child: call, write the message, and end without any clean-up of the server's."""
-    faulthandler.enable()
-    signal.alarm(math.ceil(seconds) + 10)  # should nobody be left to end it
-    limit = int(gib * 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    kernel: LoadedKernel, method: str, arguments: tuple[Any, ...], gib: float
+) -> tuple[str, Result | str]:
+    """What became of one call: its kind, and the Result or the text that goes with it."""
+    function = kernel if method == "forward" else kernel.backward
+    assert function is not None
     try:
-        message = ("result", function(*arguments))
+        return "result", function(*arguments)
     except Unsupported as declined:
-        message = ("declined", str(declined))  # type: ignore[assignment]
+        return "declined", str(declined)
     except (BadAnswer, InputChanged) as error:
-        message = ("failed", str(error))  # type: ignore[assignment]
+        return "failed", str(error)
     except BaseException as error:
-        message = ("failed", _told(error, gib))  # type: ignore[assignment]
-    with os.fdopen(writer, "wb") as pipe:
-        pipe.write(_dumps(message))
-    sys.stdout.flush()
-    os._exit(0)
+        return "failed", _failure(error, gib)
 
 
-def _told(error: BaseException, gib: float) -> str:
+def _failure(error: BaseException, gib: float) -> str:
     text = f"the kernel raised {type(error).__name__}\n{own_traceback(error)}"
     if isinstance(error, MemoryError) or "alloc" in str(error):
         text += f"\n(--kernel-memory is {gib:g} GiB)"

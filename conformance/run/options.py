@@ -99,6 +99,18 @@ def add_options(group: pytest.OptionGroup) -> None:
         group.addoption(name, **details)
 
 
+def register_markers(config: pytest.Config) -> None:
+    """Make the suite's markers known to ``--strict-markers``."""
+    markers = {"smoke": "the shortest useful run of the conformance suite"}
+    for theme in sorted((HERE / "cases" / "themes").glob("[a-z]*.py")):
+        markers[theme.stem] = f"cases of conformance/cases/themes/{theme.name}"
+    markers["article"] = "workloads of the table that `tox -e bench` prints"
+    markers["golden"] = "asks the committed vectors, not the cases"
+    markers["backward_alone"] = "for kernels with a `backward` of their own"
+    for name, meaning in markers.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
 def former_name(arguments: Sequence[str], unknown: Sequence[str]) -> str:
     """What to write instead of an option's former name, in one line; empty if there is none.
 

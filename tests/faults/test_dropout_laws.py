@@ -240,12 +240,6 @@ def test_the_cases_decline_dropout_that_the_oracle_cannot_know(kind):
     assert judged(loaded(Host(), kind), Expected(problem=make_problem("fp16"))).passes()
 
 
-def test_a_kernel_in_child_processes_is_not_asked_for_what_no_seed_makes_differ():
-    kernel = replace(drawing_anew(), isolated=lambda method, problem: Host()(problem))
-    with pytest.raises(Unsupported, match="not testable with --kernel-isolate"):
-        next(masks_of_kernel(kernel, p=0.1, calls=1))
-
-
 def test_every_law_is_shown_to_catch_something():
     stated = {law for name, law in vars(laws).items() if name.startswith("test_")}
     left = {

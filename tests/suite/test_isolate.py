@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,15 @@ def test_a_failure_in_the_child_says_what_happened_and_the_next_call_goes_on(nam
         with pytest.raises(IsolatedFailure) as error:
             kernel("forward", problem())
         assert all(text in str(error.value) for text in texts), str(error.value)
+
+
+def test_a_kernel_remembers_its_calls_until_its_process_dies(isolated):
+    kernel = isolated("counts")
+    seen = []
+    for _ in range(4):
+        with suppress(IsolatedFailure):
+            seen.append(int(kernel("forward", problem()).out.max()))
+    assert seen == [1, 2, 1]
 
 
 def test_a_kernel_that_hangs_is_stopped_and_the_next_call_goes_on(isolated):

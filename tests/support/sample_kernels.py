@@ -96,6 +96,18 @@ def crashes(problem: Problem) -> Result:
     os.abort()
 
 
+CALLS: list[Problem] = []
+
+
+def counts(problem: Problem) -> Result:
+    """It gives the number of its calls, and dies in its third."""
+    CALLS.append(problem)
+    if len(CALLS) == 3:
+        os.abort()
+    answer = right(problem)
+    return replace(answer, out=np.full_like(answer.out, len(CALLS)))
+
+
 def exits(problem: Problem) -> Result:
     """The process ends as if nothing were wrong."""
     os._exit(7)

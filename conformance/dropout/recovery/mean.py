@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from conformance.cases.inputs import Stream
-from conformance.dropout.recovery.recover import Broken, require_fresh
+from conformance.dropout.recovery.recover import Broken
 from conformance.kernel import LoadedKernel
 from reference import dense
 from reference.bounds import error_bound
@@ -146,7 +146,6 @@ def effects(kernel: LoadedKernel, problem: Problem) -> list[Effect]:
         kernel(problem.replace(dropout=replace(dropout, offset=dropout.offset ^ call)))
         for call in range(CALLS)
     ]
-    require_fresh(kernel, problem)
     wanted = expected(problem, kernel.contract(problem))
     tests = sum(one.mean.size + 2 for one in wanted.values())
     return [

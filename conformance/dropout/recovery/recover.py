@@ -126,20 +126,6 @@ def require_seeded(kernel: LoadedKernel, problem: Problem) -> None:
         raise Unsupported("not testable: its generator cannot be seeded (dropout='unseeded')")
 
 
-def require_fresh(kernel: LoadedKernel, problem: Problem) -> None:
-    """Decline where calls are to differ, for a kernel that cannot be seeded in child processes.
-
-    Raises
-    ------
-    Unsupported
-        If each child would begin where the others began, and draw what they drew.
-    """
-    if kernel.isolated is not None and kernel.contract(problem).dropout == "unseeded":
-        raise Unsupported(
-            "not testable with --kernel-isolate: a generator without a seed begins anew"
-        )
-
-
 def visible(problem: Problem) -> Bools:
     """Which pairs are seen, (batch, heads_q, max_seqlen_q, max_seqlen_k)."""
     seen = np.zeros(problem.shape_scores, np.bool_)
@@ -260,12 +246,11 @@ def masks_of_kernel(
     Raises
     ------
     Unsupported
-        If the kernel declines to drop anything, in bf16, fp16 and fp32; or as require_fresh.
+        If the kernel declines to drop anything, in bf16, fp16 and fp32.
     Broken
         If an answer tells of no decision.
     """
     taken = _taken(kernel, p)
-    require_fresh(kernel, taken)
     for call in range(calls):
         problem = taken.replace(dropout=Dropout(p=p, seed=seed, offset=PER_CALL * call))
         yield Masks(keep=recover(kernel, problem).keep, p=p)
