@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from conformance.cases import all_cases
 from conformance.cases.case import Case
+from conformance.cases.saved import AnyCase, SavedProblem
 from conformance.golden import suite
 from conformance.golden.refused import Refused
 from conformance.kernel import LoadedKernel, UsageError, load
 from conformance.kernel.isolate import Isolated
 from conformance.problem_file import load as load_problem
-from conformance.verdict.expected import AnyCase, SavedProblem
+from conformance.run.shared import Shared
 
 TIERS = ("smoke", "default", "full")
 SECONDS, GIB = 120.0, 8.0  # of one isolated call
@@ -40,6 +42,8 @@ class Run:
     report, repro : folders that can be written, or None
     dual : bool
         The report has the vendor's dual benchmark, too.
+    shared : Shared
+        What several tests need, each worked out once.
     """
 
     kernels: tuple[LoadedKernel, ...]
@@ -52,6 +56,7 @@ class Run:
     report: Path | None
     repro: Path | None
     dual: bool
+    shared: Shared
 
     @cached_property
     def vectors(self) -> tuple[SavedProblem, ...]:
@@ -147,7 +152,14 @@ def prepare(
         report=report_folder,
         repro=repro_folder,
         dual=dual,
+        shared=Shared(seed=seed, tier=tier, threads=_threads()),
     )
+
+
+def _threads() -> int | None:
+    """Threads for each worker of pytest-xdist, which share the cores; None if there are none."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return None if workers == 1 else max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 def _in_tier(case: Case, tier: str) -> bool:
