@@ -5,24 +5,26 @@ Run it as ``PYTHONPATH=tests python -m faults.picture``.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from conformance.cases.case import Case
-from conformance.verdict.expected import expect
+from conformance.report.figures import EDGES, SHARES
+from conformance.verdict.expected import Expected
 from conformance.verdict.verdict import TensorVerdict, judge
 from faults import MUTANTS
 from faults.host_kernel import Host
 from reference.contract import Contract
+from reference.formats import BF16
 
 PICTURE = Path(__file__).parents[2] / "docs" / "rescale.png"
-FORMAT = "bf16"
 CASE = Case(
     "picture",
     "a causal head in the middle of training",
@@ -37,15 +39,13 @@ KERNELS = {
     "Right: the same kernel without the fault": Host,
 }
 INK = "#768390"  # as far from white as from the dark pages of code hosts
-EDGES = (0, 1 / 16, 1 / 4, 1, 4, 16, 64, 256)
-LABELS = ("0", "1/16", "1/4", "1", "4", "16", "64", "256")
-CALM, ALARM = ("#dbe7f3", "#b9d0e8", "#8fb4d9"), ("#fdbe85", "#f2803a", "#d7301f", "#7f0000")
-"""Colours below 1 and above 1: between the third and the fourth the eye sees the bound."""
+TICKS = {2.0**power: str(Fraction(2) ** power) for power in range(-6, 5, 2)}
 
 
 def out_of(kernel: Host) -> TensorVerdict:
     """The verdict on the kernel's out."""
-    expected, contract = expect(CASE, FORMAT, seed=0), Contract()
+    contract = Contract()
+    expected = Expected(problem=CASE.problem(BF16))
     verdict = judge(
         kernel(expected.problem),
         expected.answer,
@@ -57,14 +57,15 @@ def out_of(kernel: Host) -> TensorVerdict:
 
 
 def draw() -> Figure:
-    """Two maps of one scale, on which 1 is the edge between calm colours and loud ones."""
+    """Two maps in the report's colours: 1 is the edge between the calm ones and the red."""
     figure = Figure(figsize=(8.6, 2.6), layout="constrained")
     panels = figure.subplots(1, len(KERNELS), sharey=True)
     for axes, (name, make) in zip(panels, KERNELS.items(), strict=True):
         image = draw_map(axes, name, out_of(make()))
     panels[0].set_ylabel("channel of out")
-    bar = figure.colorbar(image, ax=list(panels), ticks=EDGES, spacing="uniform", aspect=14)
-    bar.ax.set_yticklabels(LABELS)
+    bar = figure.colorbar(image, ax=list(panels), ticks=[*TICKS], extend="both", aspect=14)
+    bar.ax.set_yticklabels(TICKS.values())
+    bar.minorticks_off()
     bar.set_label("error / allowed error")
     bar.ax.axhline(1, color="black", linewidth=2)
     bar.outline.set_visible(False)
@@ -80,8 +81,8 @@ def draw_map(axes: Axes, name: str, verdict: TensorVerdict) -> AxesImage:
     axes.set_xlabel("row of out (query)")
     return axes.imshow(
         verdict.compared.ratio[0, :, 0, :].T,
-        cmap=ListedColormap([*CALM, *ALARM]).with_extremes(over=ALARM[-1]),
-        norm=BoundaryNorm(EDGES, len(EDGES) - 1),
+        cmap=SHARES,
+        norm=BoundaryNorm(EDGES, SHARES.N, extend="both"),
         aspect="auto",
         interpolation="nearest",
         origin="lower",

@@ -19,14 +19,15 @@ from conformance.cases.case import Case
 from conformance.cases.faults import FAULTS, Fault
 from conformance.kernel import LoadedKernel, load
 from conformance.standards.acceptance import RULES, Rejections, count_rejections
-from conformance.verdict.expected import expect
+from conformance.verdict.expected import Expected
 from faults import MUTANTS
 from faults.host_kernel import Host
 from faults.test_claims import sibling
+from reference.formats import FORMATS
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 README = PAGE.parents[1] / "README.md"
-FORMATS = ("bf16", "fp16")
+NARROW = ("bf16", "fp16")
 RIGHT = (
     "conformance.kernel:oracle",
     "npu_kernels:sdpa",
@@ -70,7 +71,7 @@ tests do; all others judge every tensor.
 def claims() -> Iterator[tuple[Case, str, tuple[str, ...]]]:
     """A case's small variant, a format, and the faults that are claimed of it there."""
     for case in all_cases():
-        for format in FORMATS:
+        for format in NARROW:
             faults = tuple(id for id in case.catches if format in FAULTS[id].formats)
             if format in case.formats and faults:
                 yield case.variant(), format, faults
@@ -81,7 +82,7 @@ def count() -> tuple[dict[str, Rejections], dict[str, Rejections]]:
     right = [loaded("honest", Host()), *(load(spec) for spec in RIGHT)]
     totals = [dict.fromkeys(RULES, Rejections()) for _ in range(2)]
     for case, format, faults in claims():
-        expected = expect(case, format, seed=0)
+        expected = Expected(problem=case.problem(FORMATS[format]))
         broken = [loaded(id, MUTANTS[id]()) for id in faults]
         if any(FAULTS[id].needs_two_calls for id in faults):
             for kernel in broken:
@@ -114,7 +115,7 @@ def page(table: str) -> str:
     broken = sum(len(faults) for *_, faults in claims())
     introduction = INTRODUCTION.format(
         table=table,
-        formats=" and ".join(FORMATS),
+        formats=" and ".join(NARROW),
         broken=broken,
         faults=len(FAULTS),
     )
