@@ -215,7 +215,7 @@ def test_the_suite_is_imported_without_torch():
 @pytest.mark.parametrize("asked", [{}, {"mask": CAUSAL, "seqlen_q": 40}], ids=["plain", "causal"])
 @pytest.mark.parametrize("format", EVERY[:3])
 def test_the_example_keeps_its_contract(format, asked):
-    example = load(str(EXAMPLES / "my_kernel.py") + ":attention")
+    example = load(str(EXAMPLES / "my_torch_kernel.py") + ":attention")
     problem = make_problem(format, **asked)
     want = dense.attention(problem)
     worst = error_bound(problem, example.contract(problem), result=want).worst
