@@ -171,7 +171,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     alone = "backward_alone" in marks
-    asked = _vectors(run) if "golden" in marks else run.cases
+    cases = _vectors(run) if "golden" in marks else run.cases
     trials = [
         pytest.param(
             kernel,
@@ -179,7 +179,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             id=f"{kernel.name}-{case.id}-{format}",
             marks=_marks(case),
         )
-        for case in asked
+        for case in cases
         for format in case.formats
         for kernel in run.kernels
         if not alone or (case.backward and kernel.backward is not None)
@@ -236,16 +236,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if wanted else dropped).append(item)
     place: dict[Any, int] = {}
     for item in kept:
-        asked = _asked(item)
-        place.setdefault(asked or item, len(place))
-    items[:] = sorted(kept, key=lambda item: place[_asked(item) or item])
+        place.setdefault(_problem_of(item) or item, len(place))
+    items[:] = sorted(kept, key=lambda item: place[_problem_of(item) or item])
     if dropped:
         config.hook.pytest_deselected(items=[item for item in dropped if kernel_of(item)])
 
 
-def _asked(item: pytest.Item) -> tuple[str, str] | None:
-    asked = item.callspec.params.get("expected") if hasattr(item, "callspec") else None
-    return (asked[0].id, asked[1]) if isinstance(asked, tuple) and kernel_of(item) else None
+def _problem_of(item: pytest.Item) -> tuple[str, str] | None:
+    given = item.callspec.params.get("expected") if hasattr(item, "callspec") else None
+    return (given[0].id, given[1]) if isinstance(given, tuple) and kernel_of(item) else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -133,12 +133,12 @@ LAW = "test_nothing_is_remembered_from_one_call_to_the_next"
 CAUGHT: dict[str, tuple[Callable[..., None], dict[str, Any], Callable[[], Callable]]] = {
     "order-of-sequences": (
         laws.test_the_order_of_sequences_does_not_matter,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         says(lambda problem, result: {"out": result.out * counted(problem, 0)}),
     ),
     "order-of-heads": (
         laws.test_the_order_of_heads_does_not_matter,
-        {"asked": GQA},
+        {"options": GQA},
         says(lambda problem, result: {"out": result.out * counted(problem, 2)}),
     ),
     "order-of-keys": (
@@ -148,22 +148,22 @@ CAUGHT: dict[str, tuple[Callable[..., None], dict[str, Any], Callable[[], Callab
     ),
     "other-sequences": (
         laws.test_what_other_sequences_hold_changes_no_bit,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         asks(lambda problem: problem.replace(k=problem.k[:1] + 0 * problem.k)),
     ),
     "sequence-alone": (
         laws.test_a_sequence_alone_has_the_answer_that_it_has_in_a_batch,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         asks(lambda problem: problem.replace(scale=problem.scale / problem.batch)),
     ),
     "constant-to-keys": (
         laws.test_a_constant_added_to_every_key_moves_lse_and_nothing_else,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         asks(lambda problem: problem.replace(softcap=5.0)),
     ),
     "affine-in-v": (
         laws.test_the_answer_is_affine_in_v,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         asks(lambda problem: problem.replace(v=problem.v.clip(-3, 3))),
     ),
     "causal-prefix": (
@@ -193,17 +193,17 @@ CAUGHT: dict[str, tuple[Callable[..., None], dict[str, Any], Callable[[], Callab
     ),
     "dout-scaled": (
         laws.test_gradients_scale_with_dout,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         says(lambda problem, result: {"dq": result.dq.clip(-0.25, 0.25)}),
     ),
     "dout-summed": (
         laws.test_gradients_of_a_sum_are_the_sum_of_gradients,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         says(lambda problem, result: {"dq": abs(result.dq)}),
     ),
     "asked-twice": (
         memory.test_the_same_question_twice_has_the_same_answer,
-        {"asked": PLAIN},
+        {"options": PLAIN},
         lambda: grows(),
     ),
     "inputs-kept": (
@@ -238,7 +238,7 @@ CAUGHT: dict[str, tuple[Callable[..., None], dict[str, Any], Callable[[], Callab
 }
 """For each law: what it is asked with, and a kernel that breaks it."""
 
-every_law = pytest.mark.parametrize(("law", "asked", "broken"), CAUGHT.values(), ids=CAUGHT)
+every_law = pytest.mark.parametrize(("law", "options", "broken"), CAUGHT.values(), ids=CAUGHT)
 
 
 def loaded(function: Callable) -> LoadedKernel:
@@ -246,14 +246,14 @@ def loaded(function: Callable) -> LoadedKernel:
 
 
 @every_law
-def test_a_law_holds_for_an_honest_kernel(law, asked, broken):
-    law(loaded(HONEST), "fp32", **asked)
+def test_a_law_holds_for_an_honest_kernel(law, options, broken):
+    law(loaded(HONEST), "fp32", **options)
 
 
 @every_law
-def test_a_law_rejects_a_kernel_that_breaks_it(law, asked, broken):
+def test_a_law_rejects_a_kernel_that_breaks_it(law, options, broken):
     with pytest.raises((BROKEN, InputChanged)):
-        law(loaded(broken()), "fp32", **asked)
+        law(loaded(broken()), "fp32", **options)
 
 
 GRADIENTS = ("dq", "dk", "dv", "dbias", "dsink")
@@ -282,19 +282,19 @@ FORWARD_ALONE = {"merge-by-lse"}  # its problem asks for no gradients
 @pytest.mark.parametrize("silent", SILENT)
 @pytest.mark.parametrize("name", CAUGHT)
 def test_a_law_rejects_a_kernel_that_answers_nothing(name, silent):
-    law, asked, _ = CAUGHT[name]
+    law, options, _ = CAUGHT[name]
     kernel = loaded(SILENT[silent]())
     if silent == "no-gradients" and name in FORWARD_ALONE:
-        law(kernel, "fp32", **asked)
+        law(kernel, "fp32", **options)
         return
     with pytest.raises((BROKEN, BadAnswer)):
-        law(kernel, "fp32", **asked)
+        law(kernel, "fp32", **options)
 
 
 def test_a_law_says_where_two_answers_differ():
-    law, asked, broken = CAUGHT["order-of-sequences"]
+    law, options, broken = CAUGHT["order-of-sequences"]
     with pytest.raises(BROKEN) as failure:
-        law(loaded(broken()), "fp32", **asked)
+        law(loaded(broken()), "fp32", **options)
     text = str(failure.value)
     assert re.match(r"out: \d+ of 12480 elements differ between two answers", text)
     assert re.search(r"worst at batch \d, row \d+, head \d, channel \d+: got .*, expected ", text)
