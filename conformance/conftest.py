@@ -30,15 +30,17 @@ def expected(request: pytest.FixtureRequest) -> Expected:
 
 @pytest.fixture
 def conclude(
-    request: pytest.FixtureRequest, expected: Expected, outcome: Outcome
+    request: pytest.FixtureRequest, kernel: LoadedKernel, expected: Expected, outcome: Outcome
 ) -> Callable[[Verdict], None]:
     """Keeps a verdict for the report, and fails the test with its text if it does not pass."""
     case, _ = request.node.callspec.params["expected"]
-    strict = run_of(request.config).strict
+    run, notes = run_of(request.config), [f"why this case: {case.why}", *caught(case.catches)]
+    alone = request.node.get_closest_marker("backward_alone") is not None
 
     def keep(verdict: Verdict) -> None:
-        notes = [f"why this case: {case.why}", *caught(case.catches)]
-        outcome.conclude(verdict, expected.problem, strict=strict, notes=notes)
+        if verdict.failures:
+            notes[:0] = run.shared.again(kernel, expected, verdict, backward_alone=alone)
+        outcome.conclude(verdict, expected.problem, strict=run.strict, notes=notes)
 
     return keep
 

@@ -171,7 +171,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     alone = "backward_alone" in marks
-    asked = _vectors(run) if "golden" in marks else run.asked
+    asked = _vectors(run) if "golden" in marks else run.cases
     trials = [
         pytest.param(
             kernel,

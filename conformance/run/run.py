@@ -1,4 +1,4 @@
-"""What one run of the suite is asked to do; everything wrong with it is found before it begins."""
+"""Run: what one run of the suite judges and writes; `prepare` checks it before the run begins."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ SECONDS, GIB = 120.0, 8.0  # of one isolated call
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """The kernels, the questions and where the results go.
+    """The kernels, the cases and where the results go.
 
     Attributes
     ----------
-    subjects : loaded kernels, names unique
-    asked : cases of the tier, or the saved problems
-    has_vectors : whether the golden vectors are asked, too
+    kernels : loaded kernels, names unique
+    cases : cases of the tier, or the saved problems
+    has_vectors : whether the golden vectors are judged, too
     seed : int
     tier : "smoke", "default" or "full"
     strict : bool
         A suspicious tensor fails.
     forward : bool
-        Gradients are left out of every question.
+        Gradients are left out of every case.
     report, repro : folders that can be written, or None
     dual : bool
         The report has the vendor's dual benchmark, too.
@@ -47,7 +47,7 @@ class Run:
     """
 
     kernels: tuple[LoadedKernel, ...]
-    asked: tuple[AnyCase, ...]
+    cases: tuple[AnyCase, ...]
     has_vectors: bool
     seed: int
     tier: str
@@ -68,10 +68,10 @@ class Run:
             If a file of theirs is not what their manifest says.
         """
         try:
-            found = suite.vectors() if self.has_vectors else ()
+            vectors = suite.vectors() if self.has_vectors else ()
         except Refused as error:
             raise UsageError(str(error)) from None
-        return tuple(one.without_gradients() for one in found) if self.forward else found
+        return tuple(one.without_gradients() for one in vectors) if self.forward else vectors
 
     def header(self) -> str:
         """One line: which kernels, seed, tier."""
@@ -105,7 +105,7 @@ def prepare(
     gib: float = GIB,
     for_benchmarks: bool = False,
 ) -> Run:
-    """Load and check everything that was asked for.
+    """The Run of these options, with everything loaded and checked.
 
     Parameters
     ----------
@@ -126,13 +126,13 @@ def prepare(
         raise UsageError("--kernel-dual-benchmark is for a report: give --kernel-report DIR, too")
     report_folder = _writable("--kernel-report", report)
     repro_folder = _writable("--kernel-repro", repro)
-    asked: tuple[AnyCase, ...]
+    cases: tuple[AnyCase, ...]
     if problems:
-        asked = tuple(_saved(path) for path in problems)
+        cases = tuple(_saved(path) for path in problems)
     else:
-        asked = tuple(case for case in all_cases() if _in_tier(case, tier))
+        cases = tuple(case for case in all_cases() if _in_tier(case, tier))
     if forward:
-        asked = tuple(one.without_gradients() for one in asked)
+        cases = tuple(one.without_gradients() for one in cases)
     loaded = _distinct(
         [load(spec, for_benchmarks=for_benchmarks) for spec in dict.fromkeys(kernels)]
     )
@@ -143,7 +143,7 @@ def prepare(
         ]
     return Run(
         kernels=tuple(loaded),
-        asked=asked,
+        cases=cases,
         has_vectors=not problems and tier != "smoke",
         seed=seed,
         tier=tier,
@@ -189,7 +189,7 @@ def _writable(option: str, path: str | None) -> Path | None:
 
 
 def _distinct(kernels: Sequence[LoadedKernel]) -> list[LoadedKernel]:
-    """Names as test ids: kernels of one name go by how they were asked for."""
+    """Names as test ids: kernels of one name go by their spec."""
     count = Counter(kernel.name for kernel in kernels)
     return [
         kernel if count[kernel.name] == 1 else replace(kernel, name=kernel.spec)

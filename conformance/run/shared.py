@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from conformance.cases.saved import AnyCase, SavedProblem
 from conformance.kernel import LoadedKernel
+from conformance.verdict.again import MOST, again
+from conformance.verdict.conventions import statistics
 from conformance.verdict.expected import Expected
+from conformance.verdict.verdict import Verdict
 from reference.formats import FORMATS
+from reference.problem import Problem, Result
 
 if TYPE_CHECKING:
     from conformance.dropout.recovery.probes import Recover
@@ -32,6 +38,7 @@ class Shared:
         self.tier = tier
         self.threads = threads
         self._expected = lru_cache(maxsize=2)(self._expect)
+        self._asked_again: Counter[LoadedKernel] = Counter()
         self._golden = lru_cache(maxsize=16)(self._golden_record)
 
     def expected(self, case: AnyCase, format: str) -> Expected:
@@ -44,6 +51,19 @@ class Shared:
     def forget_problems(self) -> None:
         """Drop the problems kept: a kernel wrote into the tensors of one."""
         self._expected.cache_clear()
+
+    def again(
+        self, kernel: LoadedKernel, expected: Expected, verdict: Verdict, *, backward_alone: bool
+    ) -> list[str]:
+        """The line of `again` on a failed verdict; none after the first MOST of a kernel."""
+        self._asked_again[kernel] += 1
+        if self._asked_again[kernel] > MOST:
+            return []
+        call: Callable[[Problem], Result] = kernel
+        if backward_alone and (backward := kernel.backward) is not None:
+            out, lse = statistics(expected.problem, expected.answer, verdict.contract)
+            call = partial(backward, out=out, lse=lse)
+        return [again(call, expected.problem, verdict.got)]
 
     def golden_record(self, kernel: LoadedKernel) -> GoldenRecord | None:
         """The committed record of a kernel; None if there is none."""

@@ -10,7 +10,9 @@ from conformance.cases.faults import FAULTS, caught
 from conformance.kernel import LoadedKernel, oracle
 from conformance.run.outcome import Outcome
 from conformance.run.shared import Shared
-from conformance.verdict.ask import ask
+from conformance.verdict.again import MOST
+from conformance.verdict.ask import ask, ask_backward
+from reference.problem import Problem, Result
 
 CASE = next(case for case in all_cases() if case.tier == "smoke")
 
@@ -43,6 +45,26 @@ def test_a_failure_is_kept_with_its_verdict_and_its_likely_cause(shared: Shared)
     with pytest.raises(pytest.fail.Exception, match=r"^first\nout: [\s\S]*\nlast$"):
         outcome.conclude(verdict, expected.problem, strict=False, headline="first", notes=["last"])
     assert outcome.verdict is verdict
+
+
+def test_a_kernels_first_failures_are_looked_at_again_alone_or_with_the_oracles_statistics(
+    shared: Shared,
+) -> None:
+    expected = shared.expected(CASE, "fp16")
+
+    def zeros(problem: Problem, *statistics: object) -> Result:
+        given = oracle(problem).tensors()
+        return Result(**{name: 0 * x for name, x in given if name[0] == "d" or not statistics})
+
+    zeros.backward = zeros  # type: ignore[attr-defined]
+    kernel = LoadedKernel(spec="s", name="n", function=zeros)
+    for ask_of, alone in ((ask, False), (ask_backward, True)):
+        verdict = ask_of(kernel, expected)
+        lines = shared.again(kernel, expected, verdict, backward_alone=alone)
+        assert lines == ["asked again: the same again"]
+    for _ in range(MOST - 2):
+        assert shared.again(kernel, expected, verdict, backward_alone=True)
+    assert shared.again(kernel, expected, verdict, backward_alone=True) == []
 
 
 def test_a_verdict_that_passes_is_kept_without_a_failure(shared: Shared) -> None:
