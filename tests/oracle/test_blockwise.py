@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.crossed import PLAIN, assert_same_bits, assert_within, some
+from support.crossed import PLAIN, assert_same_bits, assert_within, crossed_problem
 from support.strategies import UNHURRIED, numbers, problems
 
 from oracle.float64_error import float64_error
@@ -45,7 +45,7 @@ def test_tiles_of_any_size_give_the_definition(problem, block_q, block_k):
 @pytest.mark.parametrize("window", [(None, None), (None, 0), (5, 3)])
 @pytest.mark.parametrize("dlse", [None, np.ones((2, 4, 9))], ids=["", "dlse"])
 def test_plain_scores_give_the_definition_whether_small_or_large(scale, window, dlse):
-    problem = some(**PLAIN | {"scale": scale, "mask": Mask(window=window), "dlse": dlse})
+    problem = crossed_problem(**PLAIN | {"scale": scale, "mask": Mask(window=window), "dlse": dlse})
     got = blockwise.attention(problem, block_q=4, block_k=3)
     allowed = scaled(float64_error(problem), TWO_SIDES_AND_CORRECTIONS)
     assert_within(got, dense.attention(problem), allowed)
@@ -77,7 +77,7 @@ def test_threads_change_no_bit(problem, block_q, block_k):
 @pytest.mark.parametrize("scale", [0.01, 40.0], ids=["small", "large"])
 @pytest.mark.parametrize("contract", [None, Contract()], ids=["oracle", "imitation"])
 def test_threads_change_no_bit_of_plain_scores(scale, contract):
-    problem = some(**PLAIN, lengths=(40, 40), scale=scale, mask=Mask(window=(None, 0)))
+    problem = crossed_problem(**PLAIN, lengths=(40, 40), scale=scale, mask=Mask(window=(None, 0)))
     runs = [
         blockwise.attention(problem, block_q=3, block_k=5, contract=contract, threads=threads)
         for threads in (1, 2, 3)
@@ -96,13 +96,13 @@ BIASES = {
 
 @pytest.mark.parametrize("shape", BIASES.values(), ids=BIASES)
 def test_threads_change_no_bit_of_a_bias_gradient(shape):
-    problem = some(bias=numbers(np.random.default_rng(2), FP64, *shape))
+    problem = crossed_problem(bias=numbers(np.random.default_rng(2), FP64, *shape))
     runs = [blockwise.attention(problem, block_q=2, block_k=2, threads=n) for n in (1, 4)]
     assert_same_bits(*runs)
 
 
 def test_rows_that_see_nothing_follow_the_convention():
-    problem = some(**PLAIN | {"mask": Mask(window=(None, -13))})
+    problem = crossed_problem(**PLAIN | {"mask": Mask(window=(None, -13))})
     sink = problem.replace(sink=np.array([1.0, 2.0, 3.0, 4.0]))
     own = Contract(dead_rows=(math.nan, math.inf))
     dead = np.s_[:, :, 0]
@@ -135,7 +135,7 @@ def test_maximum_and_sum_make_up_lse(problem):
 def test_empty_tiles_are_not_computed():
     keep = np.ones((9, 13), np.bool_)
     keep[:, 4:8] = False
-    clean = some(mask=Mask(keep=keep))
+    clean = crossed_problem(mask=Mask(keep=keep))
     k, v = clean.k.copy(), clean.v.copy()
     k[:, 4:8], v[:, 4:8] = np.nan, np.nan
     poisoned = clean.replace(k=k, v=v, poisoned=True)
@@ -143,7 +143,7 @@ def test_empty_tiles_are_not_computed():
 
 
 def test_windows_leave_keys_beyond_them_untouched():
-    problem = some(lengths=(16, 16), mask=Mask(window=(3, 0)), **PLAIN)
+    problem = crossed_problem(lengths=(16, 16), mask=Mask(window=(3, 0)), **PLAIN)
     last = problem.dout.copy()
     last[:, 4:] = 0
     k = problem.k.copy()
@@ -155,7 +155,7 @@ def test_windows_leave_keys_beyond_them_untouched():
 
 @pytest.mark.parametrize("contract", [None, Contract(lse_base=2.0)], ids=["oracle", "imitation"])
 def test_the_backward_alone_gives_the_same_gradients(contract):
-    problem = some(BF16)
+    problem = crossed_problem(BF16)
     whole = blockwise.attention(problem, contract=contract)
     alone = blockwise.backward(problem, whole.out, whole.lse, contract=contract)
     assert [name for name, _ in alone.tensors()] == ["dq", "dk", "dv", "dbias", "dsink"]
@@ -191,7 +191,7 @@ def test_an_error_in_one_task_ends_the_others(monkeypatch):
 
     monkeypatch.setattr(gradient, "_tile", fail)
     with pytest.raises(MemoryError, match="no tile"):
-        blockwise.attention(some(), block_q=2, block_k=2, threads=3)
+        blockwise.attention(crossed_problem(), block_q=2, block_k=2, threads=3)
 
 
 def test_an_error_in_one_strip_ends_the_others(monkeypatch):
@@ -204,20 +204,29 @@ def test_an_error_in_one_strip_ends_the_others(monkeypatch):
 
     monkeypatch.setattr(one_pass, "_forward", fail)
     with pytest.raises(MemoryError, match="no strip"):
-        blockwise.attention(some(**PLAIN), block_q=2, block_k=2, threads=3)
+        blockwise.attention(crossed_problem(**PLAIN), block_q=2, block_k=2, threads=3)
 
 
 WRONG = {
-    "block_q": (lambda: blockwise.attention(some(), block_q=0), "block_q is 0: give at least 1"),
-    "block_k": (lambda: blockwise.attention(some(), block_k=-1), "block_k is -1: give at least 1"),
-    "threads": (lambda: blockwise.attention(some(), threads=0), "threads is 0"),
+    "block_q": (
+        lambda: blockwise.attention(crossed_problem(), block_q=0),
+        "block_q is 0: give at least 1",
+    ),
+    "block_k": (
+        lambda: blockwise.attention(crossed_problem(), block_k=-1),
+        "block_k is -1: give at least 1",
+    ),
+    "threads": (lambda: blockwise.attention(crossed_problem(), threads=0), "threads is 0"),
     "dout": (
-        lambda: blockwise.backward(some(dout=None, dlse=None), np.zeros(1), np.zeros(1)),
+        lambda: blockwise.backward(crossed_problem(dout=None, dlse=None), np.zeros(1), np.zeros(1)),
         "the problem has no dout",
     ),
-    "out": (lambda: blockwise.backward(some(), np.zeros(1), np.zeros(1)), r"out has shape \(1,\)"),
+    "out": (
+        lambda: blockwise.backward(crossed_problem(), np.zeros(1), np.zeros(1)),
+        r"out has shape \(1,\)",
+    ),
     "lse": (
-        lambda: blockwise.backward(some(), np.zeros((2, 9, 4, 3)), np.zeros(1)),
+        lambda: blockwise.backward(crossed_problem(), np.zeros((2, 9, 4, 3)), np.zeros(1)),
         r"lse has shape \(1,\): give \(2, 4, 9\)",
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from support.crossed import BIAS, PLAIN, assert_same_bits, assert_within, some
+from support.crossed import BIAS, PLAIN, assert_same_bits, assert_within, crossed_problem
 
 from reference import blockwise
 from reference.bounds import error_bound
@@ -29,7 +29,7 @@ CONTRACTS = {
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 @pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
 def test_an_imitation_repeats_its_bits_in_the_declared_formats(format, contract):
-    problem = some(format)
+    problem = crossed_problem(format)
     one, two = (
         blockwise.attention(problem, block_q=4, block_k=4, contract=contract, threads=threads)
         for threads in (1, 3)
@@ -49,7 +49,7 @@ def test_an_imitation_repeats_its_bits_in_the_declared_formats(format, contract)
     ids=["plain", "bias", "every feature"],
 )
 def test_an_imitation_keeps_its_own_contract(format, contract, changes):
-    problem = some(format, **changes)
+    problem = crossed_problem(format, **changes)
     got = blockwise.attention(problem, block_q=4, block_k=4, contract=contract)
     want = blockwise.attention(problem)
     natural = Result(
@@ -84,7 +84,9 @@ SHORTCUTS = {
 
 @pytest.mark.parametrize(("fields", "tensor"), SHORTCUTS.values(), ids=SHORTCUTS)
 def test_each_declared_shortcut_is_taken(fields, tensor):
-    problem = some(FP16, lengths=(40, 40), mask=Mask(), scale=1.0, **PLAIN)  # q has bf16's ties
+    problem = crossed_problem(
+        FP16, lengths=(40, 40), mask=Mask(), scale=1.0, **PLAIN
+    )  # q has bf16's ties
     last = list(fields)[-1]
     before = Contract(**{name: value for name, value in fields.items() if name != last})
     taken, not_taken = (

@@ -25,6 +25,8 @@ from reference.problem import Problem
 SUBJECTS = Path(__file__).parents[1] / "support" / "sample_kernels.py"
 PLOTS = ("rows", "heads", "lags", "plane")
 PACKAGE = Path(conformance.__file__).parent
+PLUGINS = ("-p", "conformance.plugin", "-p", "no:hypothesispytest")
+"""The latter is no part of the suite, and takes a third of the time of a short run to load."""
 
 
 def small_problem() -> Problem:
@@ -41,7 +43,7 @@ def pytest_in(
     """Run pytest as a user would, in a folder that is not the checkout; the suite is on `path`."""
     users = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "conformance.plugin", *words],
+        [sys.executable, "-m", "pytest", *PLUGINS, *words],
         cwd=folder,
         env={**users, "PYTHONPATH": str(path), "COLUMNS": "100"},
         capture_output=True,
@@ -256,7 +258,7 @@ def collected(folder: Path, *words: str) -> set[str]:
 
 def test_each_tier_holds_the_one_before_and_a_marker_only_selects(tmp_path):
     kernels = [f"{SUBJECTS}:right"]
-    tiers = [prepare(kernels=kernels, tier=tier).asked for tier in ("smoke", "default", "full")]
+    tiers = [prepare(kernels=kernels, tier=tier).cases for tier in ("smoke", "default", "full")]
     smoke, default, full = ({case.id for case in asked} for asked in tiers)
     assert smoke < default < full
     assert collected(tmp_path, "--kernel-tier", "smoke") == collected(tmp_path, "-m", "smoke")
@@ -267,7 +269,7 @@ def test_each_tier_holds_the_one_before_and_a_marker_only_selects(tmp_path):
 
 def test_forward_asks_the_same_cases_without_gradients():
     kernels = [f"{SUBJECTS}:right"]
-    whole, forward = (prepare(kernels=kernels, forward=only).asked for only in (False, True))
+    whole, forward = (prepare(kernels=kernels, forward=only).cases for only in (False, True))
     assert [case.id for case in forward] == [case.id for case in whole]
     assert not any(case.backward or case.dlse for case in forward)
 

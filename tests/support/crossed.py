@@ -11,8 +11,16 @@ from reference.problem import Problem, Result
 from support.strategies import numbers, side_format
 
 
-def some(format: Format = FP64, lengths: tuple[int, int] = (9, 13), **changes: object) -> Problem:
-    """Two sequences, four query heads on two key heads, with gradients."""
+def crossed_problem(
+    format: Format = FP64, lengths: tuple[int, int] = (9, 13), **changes: object
+) -> Problem:
+    """Two sequences, four query heads on two key heads, with gradients and every feature.
+
+    Parameters
+    ----------
+    lengths : seqlen_q and seqlen_k
+    changes : fields of Problem that differ; PLAIN takes the features away
+    """
     rng = np.random.default_rng(1)
     side = side_format(format)
     given = {
@@ -33,16 +41,19 @@ def some(format: Format = FP64, lengths: tuple[int, int] = (9, 13), **changes: o
 
 
 PLAIN = dict.fromkeys(("bias", "sink", "slopes", "dlse", "softcap", "dropout"))
+"""Changes of crossed_problem that leave plain attention with a window."""
 
 BIAS = numbers(np.random.default_rng(4), BF16, 2, 4, 9, 13)  # exact in every format that is tried
 
 
 def assert_same_bits(a: Result, b: Result) -> None:
+    """Every tensor of two answers is equal, element by element; NaN equals NaN."""
     for (name, x), (_, y) in zip(a.tensors(), b.tensors(), strict=True):
         np.testing.assert_array_equal(x, y, err_msg=name)
 
 
 def assert_within(got: Result, want: Result, allowed: Result) -> None:
+    """No element of `got` is farther from `want` than allowed; what is infinite is the same."""
     got_tensors, allowed_tensors = dict(got.tensors()), dict(allowed.tensors())
     for name, x in want.tensors():
         y, room = got_tensors[name], allowed_tensors[name]

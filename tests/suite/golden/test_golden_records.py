@@ -25,6 +25,7 @@ from conformance.run.run import prepare
 from conformance.verdict.verdict import TensorVerdict, Verdict
 from reference.contract import Contract
 from reference.problem import Result
+from suite.test_plugin import PLUGINS
 
 KERNELS = Path(__file__).parents[2] / "support" / "golden_kernels.py"
 
@@ -170,7 +171,7 @@ def test_numbers_that_json_has_not_are_kept(golden):
 
 def suite(*words: str) -> subprocess.CompletedProcess[str]:
     """The suite's golden tests in a process of their own."""
-    command = [sys.executable, "-m", "pytest", "-p", "conformance.plugin", "--pyargs"]
+    command = [sys.executable, "-m", "pytest", *PLUGINS, "--pyargs"]
     return subprocess.run(
         [*command, "conformance.test_golden", "-p", "no:cacheprovider", *words],
         cwd=KERNELS.parent,
