@@ -24,8 +24,8 @@ from conformance.run.ours import is_ours, kernel_of, mark
 
 if TYPE_CHECKING:
     from conformance.cases.case import Case
+    from conformance.cases.saved import AnyCase, SavedProblem
     from conformance.run.run import Run
-    from conformance.verdict.expected import AnyCase, SavedProblem
 
 RUN = pytest.StashKey["Run"]()
 USAGE = 2  # exit code
@@ -121,9 +121,8 @@ def _is_asked(config: pytest.Config, option: Any, arguments: Sequence[str]) -> b
 def _prepare(config: pytest.Config) -> str:
     """Put a Run into the stash; else say what is wrong."""
     from conformance.benchmark.progress import Progress
-    from conformance.kernel import UsageError
-    from conformance.kernel.own_traceback import own_traceback
-    from conformance.run.ledger import Ledger
+    from conformance.kernel import KernelRaised, UsageError
+    from conformance.run.collector import Collector
     from conformance.run.run import prepare
 
     option = config.option
@@ -145,14 +144,14 @@ def _prepare(config: pytest.Config) -> str:
         )
     except UsageError as error:
         return f"ERROR: {error}"
-    except Exception as error:
-        return (
-            f"{own_traceback(error)}\nERROR: a kernel cannot be imported (its traceback is above)"
-        )
+    except KernelRaised as error:
+        _, _, trace = str(error).partition("\n")
+        return f"{trace}\nERROR: a kernel cannot be imported (its traceback is above)"
     config.stash[RUN] = run
     config.add_cleanup(run.stop)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Ledger(run, rootdir=config.rootpath), "conformance-ledger")
+        collector = Collector(run, rootdir=config.rootpath)
+        config.pluginmanager.register(collector, "conformance-collector")
         if benchmarks.is_asked(config):
             config.pluginmanager.register(Progress(config), "conformance-progress")
     return ""
@@ -172,7 +171,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     alone = "backward_alone" in marks
-    asked = _vectors(run) if "golden" in marks else run.asked
+    asked = _vectors(run) if "golden" in marks else run.cases
     trials = [
         pytest.param(
             kernel,
@@ -251,12 +250,12 @@ def _asked(item: pytest.Item) -> tuple[str, str] | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Let the suite's verdict on a test be told: declined, failed, or passed."""
+    """Settle a test of the suite: declined, failed, or passed."""
     if kernel_of(item) is None:
         return (yield)
-    from conformance.run.outcome import told
+    from conformance.run.settle import settled
 
-    with told(item, run_of(item.config)):
+    with settled(item, run_of(item.config)):
         return (yield)
 
 
@@ -267,7 +266,7 @@ def pytest_runtest_makereport(
     """Say how to run a failed test alone."""
     report = yield
     if report.failed and (kernel := kernel_of(item)) is not None:
-        from conformance.run.outcome import command
+        from conformance.run.settle import command
 
         report.sections.append(("this one alone", command(item, kernel)))
     return report

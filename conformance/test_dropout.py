@@ -31,7 +31,7 @@ from conformance.dropout.statistics import sources
 from conformance.dropout.statistics.battery import battery
 from conformance.kernel import LoadedKernel
 from conformance.plugin import run_of
-from conformance.run.record import PICTURE, REMARK
+from conformance.run.outcome import Outcome
 from conformance.verdict.expected import Expected
 from conformance.verdict.explain import explain
 from conformance.verdict.verdict import judge
@@ -62,7 +62,7 @@ def strict(request: pytest.FixtureRequest) -> bool:
 def drops(kernel: LoadedKernel, request: pytest.FixtureRequest) -> Drops:
     """Asks the kernel for the masks of a shape, in this run's stream or one that differs."""
     run = run_of(request.config)
-    return asking(kernel, seed=run.seed, gradients=not run.forward)
+    return asking(kernel, seed=run.seed, gradients=not run.forward, recover=run.shared.recover)
 
 
 def contract(kernel: LoadedKernel, masks: Recovered) -> Contract:
@@ -142,8 +142,8 @@ def test_the_answer_is_the_oracles_with_the_recovered_mask(
         contract=promised,
     )
     if not verdict.passes(strict=strict):
-        told = explain(verdict, expected.problem)
-        raise Broken(f"with the recovered mask the answer is not the oracle's\n{told}")
+        text = explain(verdict, expected.problem)
+        raise Broken(f"with the recovered mask the answer is not the oracle's\n{text}")
 
 
 @every_format
@@ -236,20 +236,21 @@ def test_packed_bits_are_the_mask(
 def test_no_statistic_rejects_its_masks(
     kernel: LoadedKernel,
     request: pytest.FixtureRequest,
-    record_property: Callable[[str, object], None],
+    outcome: Outcome,
 ) -> None:
     run = run_of(request.config)
-    proved = is_declared(kernel, run.seed)
+    proved = is_declared(kernel, run.seed, recover=run.shared.recover)
     if proved:
-        findings = sources.of_the_stream(run.tier, run.seed)
+        findings = run.shared.findings_of_the_stream
     else:
         findings = battery(sources.of_the_kernel(kernel, run.tier, run.seed))
-    told = sources.remark(findings.bits, run.tier, proved=proved)
-    record_property(REMARK, f"{kernel.name} dropout: {told}")
+    remark = sources.remark(findings.bits, run.tier, proved=proved)
+    outcome.remarks.append(f"{kernel.name} dropout: {remark}")
     if run.report is not None:
         for path in sources.leave(findings, run.report / "dropout", kernel.name):
-            record_property(PICTURE, path.relative_to(run.report).as_posix())
+            outcome.pictures.append(path.relative_to(run.report).as_posix())
     if not findings.passes:
+        outcome.likely = findings.likely
         raise Broken(f"{findings.likely}\n{findings.text()}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,9 +17,9 @@ from conformance.benchmark.workloads import FORMAT, Workload
 from conformance.kernel import LoadedKernel, checked, unchanged
 from conformance.kernel.launch import Called, Launch, launch_of, run
 from conformance.laws.transform import take, take_result
-from conformance.run.record import Record
+from conformance.run.plain import from_json
+from conformance.run.record import Benchmark, Modelled
 from conformance.verdict.expected import Expected
-from conformance.verdict.explain import explain
 from conformance.verdict.verdict import Verdict, judge
 from reference.formats import FORMATS
 from reference.problem import Problem
@@ -57,10 +57,6 @@ class PreparedWorkload:
         allowed = self.expected.allowed(contract)
         return judge(got, self.expected.answer, allowed, problem=part, contract=contract)
 
-    def explained(self, verdict: Verdict) -> str:
-        """A verdict of `verdict()` as text, with the worst elements and a guess at the cause."""
-        return explain(verdict, self.expected.problem)
-
 
 def prepare(kernel: LoadedKernel, workload: Workload, *, seed: int) -> PreparedWorkload:
     """The workload, launched once; what the kernel raises is not caught."""
@@ -96,8 +92,8 @@ def time_rounds(benchmark: Any, prepared: PreparedWorkload) -> None:
 
 def facts(
     prepared: PreparedWorkload, verdict: Verdict, workload: Workload, stats: Any, *, seed: int
-) -> Record:
-    """What schema.json calls "benchmark": times in seconds, memory in bytes, rates in GFLOP/s.
+) -> Benchmark:
+    """The Benchmark of a workload: times in seconds, memory in bytes, rates in GFLOP/s.
 
     Parameters
     ----------
@@ -109,38 +105,40 @@ def facts(
     memory, note = peak_memory(kernel, workload, problem, launch, seed=seed)
     count, matmul = flops(problem), roofline.gflops(problem, kernel.device)
     gflops = count / stats.median / 1e9
-    modelled: Callable[[], Record] | None = getattr(launch, "modelled", None)
-    return {
-        "workload": workload.id,
-        "pass": workload.pass_,
-        "causal": workload.causal,
-        "seconds_median": stats.median,
-        "seconds_min": stats.min,
-        "seconds_iqr": stats.iqr,
-        "flops": count,
-        "bytes": bytes_moved(problem),
-        "gflops": gflops,
-        "matmul_gflops": matmul,
-        "matmul_fraction": None if matmul is None else gflops / matmul,
-        "copy_gbytes": roofline.gbytes(kernel.device),
-        "peak_memory_bytes": memory,
-        "peak_memory_note": note,
-        "tokens_per_second": _tokens_per_second(workload, stats.median),
-        "ratio": max(float(tensor.ratio) for tensor in verdict.tensors),
-        "judged": f"{len(prepared.heads)} of {problem.heads_k} key heads",
-        "device": kernel.device,
-        "processor": processor(kernel.device),
-        "libraries": libraries(),
-        "prepared": not isinstance(launch, Called),
-        "scaled_down": workload.scaled_down,
-        "modelled": None if modelled is None else modelled(),
-    }
+    modelled: Callable[[], Mapping[str, object]] | None = getattr(launch, "modelled", None)
+    return Benchmark(
+        workload=workload.id,
+        pass_=workload.pass_,
+        causal=workload.causal,
+        seconds_median=stats.median,
+        seconds_min=stats.min,
+        seconds_iqr=stats.iqr,
+        flops=count,
+        bytes=bytes_moved(problem),
+        gflops=gflops,
+        matmul_gflops=matmul,
+        matmul_fraction=None if matmul is None else gflops / matmul,
+        copy_gbytes=roofline.gbytes(kernel.device),
+        peak_memory_bytes=memory,
+        peak_memory_note=note,
+        tokens_per_second=_tokens_per_second(workload, stats.median),
+        ratio=max(float(tensor.ratio) for tensor in verdict.tensors),
+        judged=f"{len(prepared.heads)} of {problem.heads_k} key heads",
+        device=kernel.device,
+        processor=processor(kernel.device),
+        libraries=libraries(),
+        prepared=not isinstance(launch, Called),
+        scaled_down=workload.scaled_down,
+        modelled=None
+        if modelled is None
+        else {chip: from_json(Modelled, time) for chip, time in modelled().items()},
+    )
 
 
-def line(measured: Record) -> str:
+def line(measured: Benchmark) -> str:
     """The facts that are printed as soon as a workload is timed."""
-    milliseconds, ratio = 1e3 * measured["seconds_median"], measured["ratio"]
-    return f"{milliseconds:8.3g} ms, worst error / allowed {ratio:.2g}"
+    milliseconds = 1e3 * measured.seconds_median
+    return f"{milliseconds:8.3g} ms, worst error / allowed {measured.ratio:.2g}"
 
 
 def _tokens_per_second(workload: Workload, seconds: float) -> float:

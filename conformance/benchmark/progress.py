@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-TIMED = "conformance timed"  # in a report's user_properties: what a line says of a right kernel
+from conformance.benchmark.measure import line
+from conformance.run.record import carried
 
 
 class Progress:
@@ -43,8 +44,10 @@ class Progress:
         is_over = report.when == "call" or report.outcome != "passed"
         if not is_over or report.nodeid not in self.numbers or self.config.get_verbosity() < 0:
             return None
-        outcome = "declined" if report.outcome == "skipped" else report.outcome
-        text = str(dict(report.user_properties).get(TIMED, outcome))
+        record = carried(report.user_properties)
+        text: str = "declined" if report.outcome == "skipped" else report.outcome
+        if report.outcome == "passed" and record and record.entry.benchmark:
+            text = line(record.entry.benchmark)
         return report.outcome, f"{text}\n", text
 
 

@@ -23,8 +23,7 @@ from conformance.dropout.recovery.recover import Broken, masks_of_kernel
 from conformance.dropout.statistics import plots
 from conformance.dropout.statistics.battery import battery
 from conformance.dropout.statistics.masks import Masks
-from conformance.kernel import BadAnswer, InputChanged, UsageError, load
-from conformance.kernel.own_traceback import is_kernels, own_traceback
+from conformance.kernel import BadAnswer, InputChanged, KernelRaised, UsageError, load
 from reference.problem import Unsupported
 
 USAGE = 2  # exit code
@@ -46,11 +45,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (UsageError, Unsupported, BadAnswer, InputChanged, ValueError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return USAGE
-    except Exception as error:
-        if not is_kernels(error):
-            raise
-        told = f"the kernel raised {type(error).__name__} (its traceback is above)"
-        print(f"{own_traceback(error)}\nERROR: {told}", file=sys.stderr)
+    except KernelRaised as error:
+        first, _, trace = str(error).partition("\n")
+        print(f"{trace}\nERROR: {first} (its traceback is above)", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

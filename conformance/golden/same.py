@@ -61,7 +61,7 @@ def moved_answers(
     """
     if _same_bits(old, new):
         return []
-    allowed = error_bound(_twin(problem), threads=threads).worst
+    allowed = error_bound(_twin(problem), result=old, threads=threads).worst
     pairs = [(name, getattr(old, name), x) for name, x in new.tensors() if name not in STATISTICS]
     differences = [
         _difference(f"answer.{name}", before, after, getattr(allowed, name))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+from conformance.cases.saved import SavedProblem
 from conformance.golden import manifest, records, stored
 from conformance.golden.manifest import Entry
 from conformance.golden.records import Record, RecordedRatios
 from conformance.golden.refused import Refused
 from conformance.golden.sets import Set
 from conformance.golden.work import run
-from conformance.kernel import LoadedKernel
+from conformance.kernel import KernelRaised, LoadedKernel
 from conformance.verdict.ask import ask
-from conformance.verdict.expected import Expected, SavedProblem
+from conformance.verdict.expected import Expected
 from conformance.verdict.verdict import Verdict
 from reference.problem import Unsupported
 
@@ -83,7 +84,8 @@ def _question(asked: SavedProblem) -> Expected:
 def _why(answer: Verdict | Exception) -> str:
     if isinstance(answer, Verdict):
         return "; ".join(f"{score.name}: {score.reason}" for score in answer.failures)
-    return " ".join(f"{type(answer).__name__}: {answer}".split())[:200]
+    error = answer.__cause__ if isinstance(answer, KernelRaised) else answer
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def check_record(golden: Set, kernel: LoadedKernel) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
+from conformance.cases.saved import SavedProblem
 from conformance.golden import manifest, records, stored
 from conformance.golden.about import key
 from conformance.golden.records import Figure, Record
 from conformance.golden.sets import FOLDER
 from conformance.kernel import LoadedKernel
-from conformance.verdict.expected import SavedProblem
 
 
 def vectors() -> tuple[SavedProblem, ...]:
@@ -31,19 +30,18 @@ def vectors() -> tuple[SavedProblem, ...]:
     )
 
 
-def recorded(kernel: LoadedKernel, id: str, format: str) -> Mapping[str, Mapping[str, Figure]]:
-    """What the kernel's record says of a vector, by tensor; nothing if there is none.
+def recorded(record: Record | None, id: str, format: str) -> Mapping[str, Mapping[str, Figure]]:
+    """What a kernel's record says of a vector, by tensor; nothing if there is none."""
+    score = None if record is None else record.scores.get(key(id, format))
+    return {} if score is None else score.tensors
+
+
+def record_of(kernel: LoadedKernel) -> Record | None:
+    """The committed record of a kernel; None if there is none.
 
     Raises
     ------
     Refused
         If the record cannot be read.
     """
-    record = _record(kernel)
-    score = None if record is None else record.scores.get(key(id, format))
-    return {} if score is None else score.tensors
-
-
-@lru_cache(maxsize=16)
-def _record(kernel: LoadedKernel) -> Record | None:
     return records.read(FOLDER, kernel)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from conformance.cases.saved import SavedProblem
 from conformance.golden import layouts, raw_files, stored
 from conformance.golden.export import chosen
 from conformance.golden.refused import Refused
 from conformance.golden.sets import Set
 from conformance.golden.vector import Vector
 from conformance.kernel import UsageError
-from conformance.verdict.expected import Expected, SavedProblem
+from conformance.verdict.expected import Expected
 from conformance.verdict.explain import explain
 from conformance.verdict.verdict import IN_COMPUTE_FORMAT, STATISTICS, Verdict, judge
 from reference.contract import Contract

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from conformance.kernel.calling import BadAnswer, InputChanged, KernelRaised, UsageError, call
 from conformance.kernel.loaded import (
     PROBLEM_TENSORS,
-    BadAnswer,
-    InputChanged,
     Kernel,
     KernelCall,
     LoadedKernel,
-    UsageError,
     checked,
     unchanged,
 )
@@ -26,8 +24,10 @@ __all__ = [
     "InputChanged",
     "Kernel",
     "KernelCall",
+    "KernelRaised",
     "LoadedKernel",
     "UsageError",
+    "call",
     "checked",
     "load",
     "oracle",

@@ -25,7 +25,6 @@ from typing import IO, Any, NoReturn
 import numpy as np
 
 from conformance.kernel import BadAnswer, InputChanged, LoadedKernel, load
-from conformance.kernel.own_traceback import own_traceback
 from conformance.strides import steps_of, with_steps
 from reference.problem import Result, Unsupported
 
@@ -204,8 +203,8 @@ def _answer(
 
 
 def _failure(error: BaseException, gib: float) -> str:
-    text = f"the kernel raised {type(error).__name__}\n{own_traceback(error)}"
-    if isinstance(error, MemoryError) or "alloc" in str(error):
+    text, cause = str(error), error.__cause__ or error
+    if isinstance(cause, MemoryError) or "alloc" in str(cause):
         text += f"\n(--kernel-memory is {gib:g} GiB)"
     return text
 

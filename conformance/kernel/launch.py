@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from conformance.kernel import LoadedKernel
+from conformance.kernel import LoadedKernel, call
 from reference.problem import Problem, Result
 
 
@@ -40,7 +40,7 @@ class Called:
 
     def launch(self) -> None:
         """Call the kernel."""
-        self.last = self.kernel.function(self.problem)
+        self.last = call(self.kernel.function, self.problem)
 
     def synchronize(self) -> None:
         """A call returns when it is done."""
@@ -53,11 +53,19 @@ class Called:
 
 def launch_of(kernel: LoadedKernel, problem: Problem) -> Launch:
     """What the kernel prepared, or whole calls."""
-    launch: Launch = Called(kernel, problem) if kernel.prepare is None else kernel.prepare(problem)
+    if kernel.prepare is None:
+        return Called(kernel, problem)
+    launch: Launch = call(kernel.prepare, problem)
     return launch
 
 
 def run(launch: Launch) -> None:
-    """Launch, and wait until it is done."""
-    launch.launch()
-    launch.synchronize()
+    """Launch, and wait until it is done.
+
+    Raises
+    ------
+    KernelRaised
+        If the kernel raises.
+    """
+    call(launch.launch)
+    call(launch.synchronize)

@@ -11,23 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from conformance.kernel.calling import BadAnswer, InputChanged, KernelRaised, call
 from reference.contract import Contract
 from reference.formats import Array
-from reference.problem import Problem, Result
+from reference.problem import Problem, Result, Unsupported
 
 PROBLEM_TENSORS = ("q", "k", "v", "bias", "slopes", "sink", "dout", "dlse")
-
-
-class UsageError(Exception):
-    """The suite was asked for something that is not there; the text says how to mend it."""
-
-
-class BadAnswer(Exception):
-    """A kernel returned something else than a Result with every tensor that the problem needs."""
-
-
-class InputChanged(Exception):
-    """A kernel wrote into the tensors it was given."""
 
 
 class Kernel(Protocol):
@@ -96,6 +85,8 @@ class LoadedKernel:
             It returned something else than a complete Result of NumPy arrays: see `checked`.
         InputChanged
             It wrote into the problem's tensors.
+        KernelRaised
+            It raised anything else.
         """
         if self.isolated is not None:
             return self.isolated("forward", problem)
@@ -117,7 +108,7 @@ class LoadedKernel:
         declared = getattr(self.function, "contract", None)
         if declared is None:
             return Contract()
-        contract = declared(problem) if callable(declared) else declared
+        contract = call(declared, problem) if callable(declared) else declared
         if not isinstance(contract, Contract):
             raise TypeError(
                 f"kernel {self.name}: its contract is {contract!r:.60}: "
@@ -151,7 +142,7 @@ class LoadedKernel:
 
 def _call(function: KernelCall, problem: Problem, *statistics: Array) -> Result:
     with unchanged(problem):
-        result = function(problem, *statistics)
+        result = call(function, problem, *statistics)
     return checked(result, problem, gradients_alone=bool(statistics))
 
 
@@ -162,15 +153,21 @@ def unchanged(problem: Problem) -> Iterator[None]:
     Raises
     ------
     InputChanged
-        Somebody wrote into one.
+        Somebody wrote into one, also if it raised afterwards.
     """
     before = _fingerprints(problem)
-    yield
-    after = _fingerprints(problem)
-    if changed := [name for name, print in before.items() if after[name] != print]:
-        raise InputChanged(
-            f"the kernel changed its input {', '.join(changed)}: work on a copy of it"
-        )
+    raised = ""
+    try:
+        yield
+    except (KernelRaised, Unsupported) as error:
+        raised = f"\nafter that: {error}"
+        raise
+    finally:
+        after = _fingerprints(problem)
+        if changed := [name for name, print in before.items() if after[name] != print]:
+            raise InputChanged(
+                f"the kernel changed its input {', '.join(changed)}: work on a copy of it{raised}"
+            )
 
 
 def checked(result: object, problem: Problem, *, gradients_alone: bool = False) -> Result:

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from conformance.kernel.loaded import LoadedKernel, UsageError
+from conformance.kernel.calling import KernelRaised, UsageError, call
+from conformance.kernel.loaded import LoadedKernel
 
 ATTRIBUTES = (
     *("name", "contract", "backward", "digest", "toolchain", "prepare", "device"),
@@ -32,8 +33,8 @@ def load(spec: str, *, for_benchmarks: bool = False) -> LoadedKernel:
     ------
     UsageError
         If there is no such file, module or attribute, or it is no function.
-    Exception
-        Whatever the kernel's own module raises while it is imported.
+    KernelRaised
+        If the kernel's own module raises while it is imported.
     """
     source, colon, attribute = spec.rpartition(":")
     if not colon or not source or not attribute:
@@ -111,7 +112,7 @@ def _load_file(spec: str, path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        call(found.loader.exec_module, module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -121,8 +122,11 @@ def _load_file(spec: str, path: Path) -> ModuleType:
 def _load_module(spec: str, name: str) -> ModuleType:
     _make_importable(Path.cwd())
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
+        return call(importlib.import_module, name)
+    except KernelRaised as raised:
+        error = raised.__cause__
+        if not isinstance(error, ModuleNotFoundError):
+            raise
         missing = error.name or ""
         if missing != name and not name.startswith(missing + "."):
             raise  # the kernel's module is there, and misses something itself

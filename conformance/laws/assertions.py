@@ -182,7 +182,8 @@ def _live(problem: Problem) -> Result:
 
 def allowed(kernel: LoadedKernel, problem: Problem) -> Result:
     """How far from the truth each element of the kernel's answer may be."""
-    worst: Result = error_bound(problem, kernel.contract(problem)).worst
+    truth = blockwise.attention(problem)
+    worst: Result = error_bound(problem, kernel.contract(problem), result=truth).worst
     return worst
 
 

@@ -76,8 +76,8 @@ class Comparison:
     def totals(self) -> str:
         """How many changes there are of each kind, in one line."""
         count = Counter(change.kind for change in self.changes)
-        told = [f"{count[kind]} {kind}" for kind in KINDS if count[kind]]
-        return f"tests in both reports: {self.both}; {', '.join(told) or 'no change'}"
+        counts = [f"{count[kind]} {kind}" for kind in KINDS if count[kind]]
+        return f"tests in both reports: {self.both}; {', '.join(counts) or 'no change'}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _Test:
     def worst(self) -> float:
         return max(self.ratios.values(), default=0.0)
 
-    def told(self) -> str:
+    def described(self) -> str:
         """The outcome, with the first line of why."""
         return f"{self.outcome}: {self.why.splitlines()[0]}" if self.why else self.outcome
 
@@ -141,16 +141,16 @@ def _tests(report: Report, which: str) -> dict[str, dict[Key, _Test]]:
             f"{SCHEMA_VERSION}: compare them with the suite that wrote it"
         )
     try:
-        found: dict[str, dict[Key, _Test]] = {one["name"]: {} for one in report["kernels"]}
+        tests: dict[str, dict[Key, _Test]] = {one["name"]: {} for one in report["kernels"]}
         for test in report["tests"]:
             key = (test["test"], test["case"], test.get("format", ""))
             ratios = {one["name"]: _number(one["ratio"]) for one in test["tensors"]}
             why = test["failed"] or test["declined"]
-            found[test["kernel"]][key] = _Test(test["outcome"], why, ratios)
+            tests[test["kernel"]][key] = _Test(test["outcome"], why, ratios)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         fault = f"{type(error).__name__}: {error}"
         raise ValueError(f"the {which} one is no report, or a damaged one ({fault})") from None
-    return found
+    return tests
 
 
 def _number(ratio: float | str) -> float:
@@ -171,7 +171,7 @@ def _of_kernel(
         at, old, new = (kernel, *key), before.get(key), after.get(key)
         kind = _kind(old, new)
         if kind and not (kind == "appeared" and not before):
-            was, became = (one.told() if one else "" for one in (old, new))
+            was, became = (one.described() if one else "" for one in (old, new))
             yield Change(kind=kind, at=at, was=was, became=became, size=new.worst if new else 0.0)
         if old and new and not kind:
             yield from _tensors(at, old.ratios, new.ratios)

@@ -14,13 +14,13 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import LogNorm
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import NullLocator
 
 from conformance.report.spread import LEAST, MOST
-from conformance.run.record import Record
+from conformance.run.record import Benchmark, ErrorMap
 
 INK = "#010203"  # stands for the page's own text colour
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -43,6 +43,14 @@ STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
 }
+
+EDGES = (*(2.0**power for power in range(-6, 0)), np.nextafter(1.0, 2.0), 2.0, 4.0, 8.0, 16.0)
+"""Of a map's colours; 1 itself is allowed, and belongs to the calm ones."""
+
+CALM = ("#eef3f8", "#dbe7f1", "#c6d9ea", "#aecae1", "#93b8d6", "#76a5ca", "#5991bd")
+RED = ("#f4a582", "#e4694f", "#c9302f", "#a01322", "#6b0018")
+SHARES = ListedColormap([*CALM, *RED])
+"""Below the first edge, between edges, and beyond the last."""
 
 
 @contextmanager
@@ -136,19 +144,25 @@ def lengths(points: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     return svg[0]
 
 
-def heat_maps(worst: Record) -> str:
-    """Largest error / allowed for each tile of rows: by head, and by tile of columns."""
-    row = "key" if worst["tensor"] in ("dk", "dv") else "row"
-    column = "key" if worst["tensor"] == "dbias" else "channel"
-    most = max(max(ratios) for ratios in worst["heads"]) or 1.0
-    norm = LogNorm(most / 32, most, clip=True)
+def heat_maps(worst: ErrorMap) -> str:
+    """Largest error / allowed for each tile of rows: by head, and by tile of columns.
+
+    All maps have one scale, in powers of two; its colours change from blue to red at 1.
+    """
+    row = "key" if worst.tensor in ("dk", "dv") else "row"
+    column = "key" if worst.tensor == "dbias" else "channel"
     with drawn(6.4, 1.9) as (figure, svg):
         left, right = figure.subplots(1, 2)
-        tile, heads = (worst["row_tile"], worst["column_tile"]), worst["head_tile"]
-        image = _map(left, worst["heads"], norm, tile=(tile[0], heads), labels=(row, "head"))
-        _map(right, worst["columns"], norm, tile=tile, labels=(row, column))
-        ticks = [most / 32, most / 8, most / 2]
-        bar = figure.colorbar(image, ax=(left, right), ticks=ticks, format="{x:.2g}")
+        tile = (worst.row_tile, worst.column_tile)
+        image = _map(
+            left, worst.heads, tile=(worst.row_tile, worst.head_tile), labels=(row, "head")
+        )
+        _map(right, worst.columns, tile=tile, labels=(row, column))
+        ticks = [2.0**power for power in range(-6, 5, 2)]
+        bar = figure.colorbar(image, ax=(left, right), ticks=ticks, extend="both")
+        bar.ax.set_yticklabels(
+            [f"{tick:.2g}" if tick >= 1 else f"1/{1 / tick:g}" for tick in ticks]
+        )
         bar.minorticks_off()
     return svg[0]
 
@@ -156,34 +170,49 @@ def heat_maps(worst: Record) -> str:
 def _map(
     axes: Axes,
     ratios: Sequence[Sequence[float]],
-    norm: LogNorm,
     *,
     tile: tuple[int, int],
     labels: tuple[str, str],
 ) -> AxesImage:
     """One map, rows of the tensor from left to right; its axes count rows and columns."""
     extent = (0.0, float(len(ratios[0]) * tile[0]), float(len(ratios) * tile[1]), 0.0)
-    least = np.maximum(np.asarray(ratios, float), np.finfo(float).tiny)  # 0 has no logarithm
-    image = axes.imshow(least, aspect="auto", norm=norm, interpolation="nearest", extent=extent)
+    image = axes.imshow(
+        np.asarray(ratios, float),
+        aspect="auto",
+        cmap=SHARES,
+        norm=BoundaryNorm(EDGES, SHARES.N, extend="both"),
+        interpolation="nearest",
+        extent=extent,
+    )
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.locator_params(integer=True)
     return image
 
 
-def roofline(benchmarks: Sequence[Record]) -> str:
-    """Achieved GFLOP/s by FLOPs per byte, under what a copy and a matmul reached in the run."""
+def roofline(timed: Sequence[tuple[str, Benchmark]]) -> str:
+    """Achieved GFLOP/s by FLOPs per byte, under what a copy and a matmul reached in the run.
+
+    Parameters
+    ----------
+    timed : (kernel's name, Benchmark) of each workload
+    """
     with drawn(6.4, 3.0) as (figure, svg):
         axes = figure.subplots()
-        kernels = sorted({one["kernel"] for one in benchmarks})
+        kernels = sorted({kernel for kernel, _ in timed})
         for colour, kernel in zip(cycle(COLOURS), kernels, strict=False):
-            mine = [one for one in benchmarks if one["kernel"] == kernel]
-            intensity = [one["flops"] / max(one["bytes"], 1) for one in mine]
-            reached = [one["gflops"] for one in mine]
-            axes.scatter(intensity, reached, s=14, color=colour, label=labelled(kernel))
+            mine = [benchmark for name, benchmark in timed if name == kernel]
+            reached = [one.gflops for one in mine]
+            axes.scatter(
+                [_intensity(one) for one in mine],
+                reached,
+                s=14,
+                color=colour,
+                label=labelled(kernel),
+            )
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=10)
-        _roof(axes, [one for one in benchmarks if one["matmul_gflops"] and one["copy_gbytes"]])
+        _roof(axes, [one for _, one in timed])
         powers(axes.xaxis, 2, step=2)
         powers(axes.yaxis, 10)
         axes.set_xlabel("FLOP per byte of inputs and outputs")
@@ -192,12 +221,17 @@ def roofline(benchmarks: Sequence[Record]) -> str:
     return svg[0]
 
 
-def _roof(axes: Axes, measured: Sequence[Record]) -> None:
+def _intensity(benchmark: Benchmark) -> float:
+    """FLOPs per byte."""
+    return benchmark.flops / max(benchmark.bytes, 1)
+
+
+def _roof(axes: Axes, timed: Sequence[Benchmark]) -> None:
     """The fastest copy and the fastest matmul; nothing where none was measured."""
-    if measured:
-        copied = max(one["copy_gbytes"] for one in measured)
-        most = max(one["matmul_gflops"] for one in measured)
+    copied = max((one.copy_gbytes or 0.0 for one in timed), default=0.0)
+    most = max((one.matmul_gflops or 0.0 for one in timed), default=0.0)
+    if copied and most:
         least, ridge = 2.0**-2, most / copied
-        end = max(2 * ridge, *(2 * one["flops"] / max(one["bytes"], 1) for one in measured))
+        end = max(2 * ridge, *(2 * _intensity(one) for one in timed))
         roof = ([least, ridge, end], [least * copied, most, most])
         axes.plot(*roof, color=INK, linewidth=0.8, label="what a copy and a matmul reach")

@@ -1,1 +1,4 @@
-"""One pytest run: what it is asked to do, and what becomes of each test."""
+"""One pytest run: its kernels and cases, and what becomes of each test.
+
+Read in this order: run, shared, outcome, record, recording, settle, collector.
+"""

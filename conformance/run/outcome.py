@@ -1,107 +1,62 @@
-"""What becomes of one test of the suite: declined, failed with a text, kept for the report."""
+"""Outcome: what a test of the suite leaves behind while it runs; the fixture `outcome` gives it."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pytest
 
-from conformance.dropout.recovery.recover import Broken
-from conformance.kernel import BadAnswer, InputChanged, LoadedKernel
-from conformance.kernel.isolate import IsolatedFailure
-from conformance.kernel.own_traceback import is_kernels, own_traceback
-from conformance.run import repro
-from conformance.run.record import KEY, VERDICT, record_of
-from conformance.run.run import Run
-from conformance.verdict.expected import Expected, forget
-from reference.problem import Unsupported
-
-HERE = Path(__file__).parents[1]
+from conformance.run.record import Benchmark
+from conformance.verdict.diagnose import diagnose
+from conformance.verdict.explain import explain
+from conformance.verdict.verdict import Verdict
+from reference.problem import Problem
 
 
-@contextmanager
-def told(item: pytest.Item, run: Run) -> Iterator[None]:
-    """Turn what a kernel raises into an outcome, and attach the test's record to its report."""
-    test = cast(pytest.Function, item)
-    kernel = cast(LoadedKernel, test.callspec.params["kernel"])
-    declined = failed = ""
-    try:
-        yield
-    except Unsupported as error:
-        declined = str(error) or "the kernel does not say why"
-    except (IsolatedFailure, InputChanged, BadAnswer, Broken) as error:
-        failed = str(error)
-        forget()  # its tensors may not be what they were
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if not is_kernels(error):  # the judge's verdict, or a law that does not hold
-            failed = str(error)
-            raise
-        failed = f"the kernel raised {type(error).__name__}\n{own_traceback(error)}"
-    finally:
-        if failed and run.repro is not None:
-            _write_repro(test, kernel, run, failed)
-        record = record_of(
-            test,
-            kernel,
-            declined=declined,
-            failed=failed,
-            command=command(test, kernel) if failed else "",
-            detailed=run.report is not None,
-            dual=run.dual,
-        )
-        item.user_properties.append((KEY, record))
-        item.stash.setdefault(VERDICT, None)
-        del item.stash[VERDICT]  # its arrays would live as long as the run
-    if declined:
-        raise pytest.skip.Exception(f"declined: {declined}") from None
-    if failed:
-        raise pytest.fail.Exception(failed, pytrace=False) from None
+@dataclass(kw_only=True)
+class Outcome:
+    """What a test leaves for the report and for the end of the run.
 
+    Attributes
+    ----------
+    verdict : Verdict, or None
+    likely : str
+        The likely cause of a failure; empty where there is no evidence.
+    benchmark : Benchmark, or None
+    remarks : list of str
+        Lines for the end of the run.
+    pictures : list of str
+        SVG files, by their path in the report's folder.
+    """
 
-def _write_repro(item: pytest.Function, kernel: LoadedKernel, run: Run, text: str) -> None:
-    expected = item.funcargs.get("expected")
-    if isinstance(expected, Expected) and run.repro is not None:
-        repro.write(
-            run.repro,
-            f"{item.originalname}-{item.callspec.id}",
-            kernel=kernel,
-            problem=expected.problem,
-            backward_alone=item.get_closest_marker("backward_alone") is not None,
-            strict=run.strict,
-            text=text,
-        )
+    verdict: Verdict | None = None
+    likely: str = ""
+    benchmark: Benchmark | None = None
+    remarks: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
 
+    def conclude(
+        self,
+        verdict: Verdict,
+        problem: Problem,
+        *,
+        strict: bool,
+        headline: str = "",
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Keep a verdict on an answer to `problem`; fail the test if it does not pass.
 
-def command(item: pytest.Item, kernel: LoadedKernel) -> str:
-    """The command that runs this test alone, from the folder where pytest was called."""
-    option, folder = item.config.option, item.config.invocation_params.dir
-    test = item.nodeid.partition("::")[2]
-    if item.path.is_relative_to(folder):
-        words = ["pytest", f"{item.path.relative_to(folder)}::{test}"]
-    else:
-        words = ["pytest", "--pyargs", f"{HERE.name}.{item.path.stem}::{test}"]
-    words += ["--kernel", kernel.spec, "--kernel-seed", str(option.kernel_seed)]
-    if option.kernel_tier == "full":
-        words += ["--kernel-tier", "full"]
-    if option.kernel_fail_suspicious:
-        words += ["--kernel-fail-suspicious"]
-    if option.kernel_forward_only:
-        words += ["--kernel-forward-only"]
-    for path in option.kernel_problem:
-        words += ["--kernel-problem", path]
-    if "benchmark" in getattr(item, "fixturenames", ()):
-        words += [
-            "--benchmark-only",
-            "--kernel-benchmark-shrink",
-            str(option.kernel_benchmark_shrink),
-        ]
-    if option.kernel_isolate:
-        words += ["--kernel-isolate", "--kernel-timeout", f"{option.kernel_timeout:g}"]
-        words += ["--kernel-memory", f"{option.kernel_memory:g}"]
-    return shlex.join(words)
+        Parameters
+        ----------
+        strict : bool
+            A suspicious tensor fails, too.
+        headline, notes : str
+            Lines of the failure's text before and after what `explain` says.
+        """
+        self.verdict = verdict
+        if not verdict.passes(strict=strict):
+            self.likely = diagnose(verdict, problem)
+            text = explain(verdict, problem, likely=self.likely)
+            lines = [*filter(None, [headline]), text, *notes]
+            pytest.fail("\n".join(lines), pytrace=False)

@@ -1,176 +1,241 @@
-"""What is kept of one test for the report: plain values, so that it can cross processes."""
+"""What is kept of one test: plain values, so that they can cross processes and go into a report."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-import pytest
+from conformance.run.plain import from_json
 
-from conformance.benchmark.workloads import Workload
-from conformance.kernel import LoadedKernel
-from conformance.report.spread import map_of, spread_of
-from conformance.standards.dual import evaluate_dual
-from conformance.standards.single import evaluate
-from conformance.verdict.conventions import written
-from conformance.verdict.expected import AnyCase, Expected
-from conformance.verdict.verdict import TensorVerdict, Verdict
-from reference.contract import Contract
-from reference.formats import Format
-from reference.problem.features import FEATURES
+KEY = "conformance"  # in the user_properties of a test's report: its Record, as to_json makes it
 
-VERDICT = pytest.StashKey[Verdict | None]()
-BENCHMARK = pytest.StashKey[dict[str, Any]]()
-KEY = "conformance"  # in a report's user_properties
-REMARK = "conformance remark"  # there, too: a line for the end of the run
-PICTURE = "conformance picture"  # and an SVG file in the report's folder, to be shown on its page
-
-Record = dict[str, Any]
+Count = Annotated[int, ("minimum", 0)]
+Number = Annotated[float, ("$ref", "#/$defs/number")]
+Statistic = Annotated[float | None, ("$ref", "#/$defs/statistic")]
+FormatName = Literal["fp16", "bf16", "fp32", "fp64"]
+Counts = Annotated[
+    tuple[Count, ...],
+    ("minItems", 33),
+    ("maxItems", 33),
+    "Elements by size: entry e counts sizes in [2^(e - 25), 2^(e - 24)). The first counts 0 and "
+    "all below, the last infinities and all above.",
+]
+Tiles = tuple[tuple[float, ...], ...]
 
 
-def record_of(
-    item: pytest.Function,
-    kernel: LoadedKernel,
-    *,
-    declined: str,
-    failed: str,
-    command: str = "",
-    detailed: bool = False,
-    dual: bool = False,
-) -> Record:
-    """Everything about one test but its outcome and duration, which pytest's report has.
+@dataclass(frozen=True, kw_only=True)
+class StandardRecord:
+    """What one of the vendor's standards measures of a tensor, and whether it accepts it."""
 
-    Parameters
+    figures: Mapping[str, Number]
+    accepts: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorRecord:
+    """The verdict on one tensor of an answer."""
+
+    name: str
+    ratio: Annotated[Number, "Largest error / allowed error; at most 1 passes."]
+    z_max: Annotated[Statistic, "Largest error / sigma; above 8 is suspicious."]
+    z_rms: Annotated[
+        Statistic,
+        "Root mean square of error / sigma; above 2 is suspicious, or above more where few errors "
+        "are independent.",
+    ]
+    slope_z: Annotated[
+        Statistic, "Error proportional to the value, in sigmas; above 8 is suspicious."
+    ]
+    elements: Count
+    failing: Annotated[Count, "Elements beyond the bound."]
+    worst: Annotated[tuple[int, ...] | None, "Index of the element of ratio."]
+    got: Number
+    want: Number
+    allowed: Number
+    failed: Annotated[str, "Why the tensor fails; empty if it does not."]
+    suspicious: Annotated[str, "Which statistics are beyond their limit; empty if none."]
+    not_computed: Annotated[str, "Which statistics were not computed, and why; empty if all were."]
+    standards: Annotated[
+        Mapping[str, StandardRecord],
+        "The vendor's standards that have limits for this format, by name: docs/standards.md. "
+        "Empty without a report.",
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modelled:
+    """A launch's time on a chip that is not here: a model, not a measurement."""
+
+    seconds: Annotated[float, "With fitted latencies."]
+    bound_by: Annotated[str, "Core and pipe, L2 or HBM."]
+    pipe_seconds: float
+    hbm_seconds: float
+    l2_seconds: float
+    utilisation: Annotated[float, "Share of the cubes' peak."]
+    unfitted_seconds: Annotated[
+        float | None, "The largest of the three bounds, without any latency."
+    ] = None
+    launch_seconds: Annotated[float, "The part of seconds that launches take."] = 0.0
+    balance: Annotated[
+        float, "Mean over groups of cores of their time, over the slowest group's time."
+    ] = 1.0
+    label: Literal["model, not measurement"] = "model, not measurement"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """The times of a workload, which was verified before and after they were taken."""
+
+    workload: Annotated[str, "Id in conformance/benchmark/workloads.py."]
+    pass_: Literal["forward", "forward+backward"]
+    causal: bool
+    seconds_median: Annotated[
+        float, ("exclusiveMinimum", 0), "Median time of a launch, with the wait for its end."
+    ]
+    seconds_min: Annotated[float, ("exclusiveMinimum", 0)]
+    seconds_iqr: Annotated[float, ("minimum", 0), "Third minus first quartile."]
+    flops: Annotated[
+        int, "Of the timed problem; visible pairs only; backward is five products, forward two."
+    ]
+    bytes: Annotated[int, "Each tensor read and written once."]
+    gflops: Annotated[float, "flops / seconds_median / 1e9."]
+    matmul_gflops: Annotated[
+        float | None,
+        "GFLOP/s of q k^T of the same size on the same device in the same run; null on the "
+        "emulator.",
+    ]
+    matmul_fraction: Annotated[float | None, "gflops / matmul_gflops."]
+    copy_gbytes: Annotated[
+        float | None,
+        "GB/s of a copy of 128 MiB, read and written, on the same device in the same run; null on "
+        "the emulator.",
+    ]
+    peak_memory_bytes: Annotated[
+        int | None,
+        "Above the inputs: memory of the device, or resident memory of a child process; null: "
+        "unknown.",
+    ]
+    peak_memory_note: Annotated[str, "Why peak_memory_bytes is null; else empty."]
+    tokens_per_second: Annotated[
+        float, "The real workload's tokens / (seconds_median * scaled_down)."
+    ]
+    ratio: Annotated[Number, "Worst error / allowed of the timed launch."]
+    judged: Annotated[str, "How many key heads of the result were judged."]
+    device: Annotated[str, "cpu, emulator, or an accelerator, in the kernel's words."]
+    processor: str
+    libraries: Annotated[str, "BLAS and thread pools, with their threads."]
+    prepared: Annotated[
+        bool, "Whether conversions are outside of the timing, by the kernel's prepare."
+    ]
+    scaled_down: Annotated[
+        float,
+        ("minimum", 1),
+        "Multiplications of the real workload over those of the timed one.",
+    ]
+    modelled: Annotated[
+        Mapping[str, Modelled] | None,
+        "By chip, for the timed problem. Null: the kernel has no model.",
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One test, as report.json lists it."""
+
+    kernel: str
+    group: Annotated[
+        str, "Its file in conformance/, without test_; empty if a process died and left no path."
+    ]
+    test: Annotated[str, "The test's function."]
+    case: Annotated[
+        str,
+        "Id of the case; of a benchmark: workload, mask and pass; of a law: its parameters.",
+    ]
+    outcome: Literal["passed", "declined", "failed"] = "passed"
+    seconds: Annotated[float, ("minimum", 0), "Kernel, oracle, bound and judge together."] = 0.0
+    format: Annotated[
+        FormatName | Literal[""], "Empty for laws, which have it in `case`, and benchmarks."
+    ] = ""
+    why: Annotated[str, "What the case would show; empty for laws and benchmarks."] = ""
+    catches: Annotated[
+        tuple[str, ...], "Ids of the known faults that the case is there for: docs/faults.md."
+    ] = ()
+    declined: Annotated[str, "Why the kernel declined; empty if it did not."] = ""
+    failed: Annotated[str, "The failure's text; empty if it passed."] = ""
+    likely: Annotated[str, "The likely cause of a failure; empty where there is no evidence."] = ""
+    command: Annotated[str, "Runs a failed test alone; else empty."] = ""
+    seqlen_q: Annotated[
+        Count | None, "Queries of the longest sequence; null for laws and benchmarks."
+    ] = None
+    seqlen_k: Annotated[
+        Count | None, "Keys of the longest sequence; null for laws and benchmarks."
+    ] = None
+    features: Annotated[
+        tuple[str, ...], "Words of reference/problem/features.py; empty for laws and benchmarks."
+    ] = ()
+    contract: Annotated[
+        Mapping[str, object],
+        "Fields of the kernel's contract for this problem that are not the default.",
+    ] = field(default_factory=dict)
+    absent: Annotated[tuple[str, ...], "Tensors that the kernel may leave out, and did."] = ()
+    tensors: tuple[TensorRecord, ...] = ()
+    benchmark: Annotated[Benchmark | None, "Null for what was not timed."] = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The largest error / allowed of its tensors; None if nothing was measured."""
+        return max((tensor.ratio for tensor in self.tensors), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How the errors of a tensor are spread: conformance/report/spread.py counts them."""
+
+    ratio: Annotated[Counts, "By error / allowed error."]
+    z: Annotated[Counts, "By error / sigma."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorMap:
+    """Where in a tensor the errors are: the largest error / allowed of each tile."""
+
+    tensor: str
+    row_tile: Annotated[int, ("minimum", 1), "Rows to an entry."]
+    head_tile: Annotated[int, ("minimum", 1), "Heads to an entry of heads."]
+    column_tile: Annotated[int, ("minimum", 1), "Channels to an entry of columns; keys for dbias."]
+    heads: Annotated[
+        Tiles,
+        "By tile of heads (of all sequences, one after another) and tile of rows; at most 256.",
+    ]
+    columns: Annotated[Tiles, "By tile of columns and tile of rows; at most 256."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Everything that a test hands to the process that prints and writes the report.
+
+    Attributes
     ----------
-    declined, failed : str
-        Why; empty if it was not.
-    command : str
-        Runs this test alone.
-    detailed : bool
-        With how its errors are spread and what the vendor's standards say, for a report.
-    dual : bool
-        With those of the standards that take a run in the same format.
+    entry : Entry
+    spreads : dict from a tensor's name to its Spread; empty without a report
+    map : ErrorMap of the tensor with the largest ratio, or None
+    remarks : tuple of str
+        Lines for the end of the run.
+    pictures : tuple of str
+        SVG files, by their path in the report's folder.
     """
-    params, expected = item.callspec.params, item.funcargs.get("expected")
-    record: Record = {"kernel": kernel.name, "test": item.originalname, "declined": declined}
-    record |= {"failed": failed, "command": command}
-    if "workload" in params:
-        return record | _of_benchmark(item)
-    if not isinstance(expected, Expected):
-        first = next(iter(params)) == "kernel"  # its id is at one end: see the plugin
-        ids = list(item.callspec._idlist)
-        record["case"] = "-".join(ids[1:] if first else ids[:-1])
-        return record | {"features": [], "absent": [], "tensors": [], "contract": {}}
-    case, format = cast("tuple[AnyCase, str]", params["expected"])
-    verdict = item.stash.get(VERDICT, None)
-    scores = () if verdict is None else verdict.tensors
-    if detailed and scores:
-        record["map"] = map_of(max(scores, key=lambda score: score.ratio))
-    return record | {
-        "case": case.id,
-        "format": format,
-        "why": case.why,
-        "seqlen_q": expected.problem.max_seqlen_q,
-        "seqlen_k": expected.problem.max_seqlen_k,
-        "features": sorted(expected.problem.features),
-        "contract": {} if verdict is None else contract_of(verdict.contract),
-        "absent": [] if verdict is None else list(verdict.absent),
-        "tensors": [
-            _tensor(score) | (_details(score, expected, verdict, dual=dual) if detailed else {})
-            for score in scores
-        ],
-    }
+
+    entry: Entry
+    spreads: Mapping[str, Spread]
+    map: ErrorMap | None = None
+    remarks: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
 
 
-def lost(report: pytest.TestReport, kernels: Sequence[str]) -> Record:
-    """Of a test that left no record: its process died, or it failed before or after its call."""
-    test, _, id = report.nodeid.rpartition("::")[2].partition("[")
-    id = id.removesuffix("]")
-    kernel = max((name for name in kernels if id.startswith(name)), key=len, default="")
-    text = str(report.longrepr).strip() or "its process died"
-    record: Record = {"kernel": kernel, "test": test, "case": id.removeprefix(kernel).strip("-")}
-    record |= {"declined": "", "failed": text, "command": "", "features": [], "absent": []}
-    return record | {"tensors": [], "contract": {}, "outcome": "failed", "seconds": 0.0}
-
-
-def _of_benchmark(item: pytest.Function) -> Record:
-    verdict = item.stash.get(VERDICT, None)
-    told: Record = {
-        "case": cast(Workload, item.callspec.params["workload"]).name,
-        "features": [],
-        "contract": {} if verdict is None else contract_of(verdict.contract),
-        "absent": [] if verdict is None else list(verdict.absent),
-        "tensors": [] if verdict is None else [_tensor(score) for score in verdict.tensors],
-    }
-    if (facts := item.stash.get(BENCHMARK, None)) is not None:
-        told["benchmark"] = facts
-    return told
-
-
-def contract_of(contract: Contract) -> Record:
-    """The fields of a contract that are not the default, formats by name."""
-    default = Contract()
-    return {
-        field.name: _plain(value)
-        for field in fields(contract)
-        if (value := getattr(contract, field.name)) != getattr(default, field.name)
-    }
-
-
-def words(declined: str) -> list[str]:
-    """The features that a declined problem was declined for; none if it was a limit in words."""
-    return [word for word in re.split(r"[\s,;]+", declined) if word in FEATURES]
-
-
-def _tensor(score: TensorVerdict) -> Record:
-    failing = 0 if score.failing is None else int(score.failing.sum())
-    return {
-        "name": score.name,
-        "ratio": _plain(score.ratio),
-        "z_max": _plain(score.z_max),
-        "z_rms": _plain(score.z_rms),
-        "slope_z": _plain(score.slope_z),
-        "elements": score.elements,
-        "failing": failing,
-        "worst": None if score.worst is None else list(score.worst),
-        "got": _plain(score.got),
-        "want": _plain(score.want),
-        "allowed": _plain(score.allowed),
-        "failed": score.reason,
-        "suspicious": score.suspicion,
-        "not_computed": score.not_computed,
-    }
-
-
-def _details(
-    score: TensorVerdict, expected: Expected, verdict: Verdict | None, *, dual: bool
-) -> Record:
-    """How errors are spread, and what the vendor's standards say of the tensor."""
-    if (compared := score.compared) is None:
-        return {}
-    figures = evaluate(compared.got, compared.want, compared.format)
-    if dual and verdict is not None:
-        other = getattr(written(expected.in_format, verdict.contract), score.name, None)
-        if other is not None:
-            figures |= evaluate_dual(compared.got, other, compared.want, compared.format)
-    told = {
-        name: {"figures": {of: _plain(number) for of, number in figure.figures.items()}}
-        | {"accepts": figure.accepts}
-        for name, figure in figures.items()
-        if figure.accepts is not None
-    }
-    return {"spread": spread_of(score), "standards": told}
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON can say; numbers that it cannot are "inf", "-inf" and "nan"."""
-    if isinstance(value, Format):
-        return value.name
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(float(value))
-    return value
+def carried(properties: Iterable[tuple[str, object]]) -> Record | None:
+    """The Record among the user_properties of a test's report; None if it has none."""
+    for key, value in properties:
+        if key == KEY:
+            return from_json(Record, value)
+    return None

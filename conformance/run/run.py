@@ -1,7 +1,8 @@
-"""What one run of the suite is asked to do; everything wrong with it is found before it begins."""
+"""Run: what one run of the suite judges and writes; `prepare` checks it before the run begins."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from conformance.cases import all_cases
 from conformance.cases.case import Case
+from conformance.cases.saved import AnyCase, SavedProblem
 from conformance.golden import suite
 from conformance.golden.refused import Refused
 from conformance.kernel import LoadedKernel, UsageError, load
 from conformance.kernel.isolate import Isolated
 from conformance.problem_file import load as load_problem
-from conformance.verdict.expected import AnyCase, SavedProblem
+from conformance.run.shared import Shared
 
 TIERS = ("smoke", "default", "full")
 SECONDS, GIB = 120.0, 8.0  # of one isolated call
@@ -24,26 +26,28 @@ SECONDS, GIB = 120.0, 8.0  # of one isolated call
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """The kernels, the questions and where the results go.
+    """The kernels, the cases and where the results go.
 
     Attributes
     ----------
-    subjects : loaded kernels, names unique
-    asked : cases of the tier, or the saved problems
-    has_vectors : whether the golden vectors are asked, too
+    kernels : loaded kernels, names unique
+    cases : cases of the tier, or the saved problems
+    has_vectors : whether the golden vectors are judged, too
     seed : int
     tier : "smoke", "default" or "full"
     strict : bool
         A suspicious tensor fails.
     forward : bool
-        Gradients are left out of every question.
+        Gradients are left out of every case.
     report, repro : folders that can be written, or None
     dual : bool
         The report has the vendor's dual benchmark, too.
+    shared : Shared
+        What several tests need, each worked out once.
     """
 
     kernels: tuple[LoadedKernel, ...]
-    asked: tuple[AnyCase, ...]
+    cases: tuple[AnyCase, ...]
     has_vectors: bool
     seed: int
     tier: str
@@ -52,6 +56,7 @@ class Run:
     report: Path | None
     repro: Path | None
     dual: bool
+    shared: Shared
 
     @cached_property
     def vectors(self) -> tuple[SavedProblem, ...]:
@@ -63,10 +68,10 @@ class Run:
             If a file of theirs is not what their manifest says.
         """
         try:
-            found = suite.vectors() if self.has_vectors else ()
+            vectors = suite.vectors() if self.has_vectors else ()
         except Refused as error:
             raise UsageError(str(error)) from None
-        return tuple(one.without_gradients() for one in found) if self.forward else found
+        return tuple(one.without_gradients() for one in vectors) if self.forward else vectors
 
     def header(self) -> str:
         """One line: which kernels, seed, tier."""
@@ -100,7 +105,7 @@ def prepare(
     gib: float = GIB,
     for_benchmarks: bool = False,
 ) -> Run:
-    """Load and check everything that was asked for.
+    """The Run of these options, with everything loaded and checked.
 
     Parameters
     ----------
@@ -121,13 +126,13 @@ def prepare(
         raise UsageError("--kernel-dual-benchmark is for a report: give --kernel-report DIR, too")
     report_folder = _writable("--kernel-report", report)
     repro_folder = _writable("--kernel-repro", repro)
-    asked: tuple[AnyCase, ...]
+    cases: tuple[AnyCase, ...]
     if problems:
-        asked = tuple(_saved(path) for path in problems)
+        cases = tuple(_saved(path) for path in problems)
     else:
-        asked = tuple(case for case in all_cases() if _in_tier(case, tier))
+        cases = tuple(case for case in all_cases() if _in_tier(case, tier))
     if forward:
-        asked = tuple(one.without_gradients() for one in asked)
+        cases = tuple(one.without_gradients() for one in cases)
     loaded = _distinct(
         [load(spec, for_benchmarks=for_benchmarks) for spec in dict.fromkeys(kernels)]
     )
@@ -138,7 +143,7 @@ def prepare(
         ]
     return Run(
         kernels=tuple(loaded),
-        asked=asked,
+        cases=cases,
         has_vectors=not problems and tier != "smoke",
         seed=seed,
         tier=tier,
@@ -147,7 +152,14 @@ def prepare(
         report=report_folder,
         repro=repro_folder,
         dual=dual,
+        shared=Shared(seed=seed, tier=tier, threads=_threads()),
     )
+
+
+def _threads() -> int | None:
+    """Threads for each worker of pytest-xdist, which share the cores; None if there are none."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return None if workers == 1 else max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 def _in_tier(case: Case, tier: str) -> bool:
@@ -177,7 +189,7 @@ def _writable(option: str, path: str | None) -> Path | None:
 
 
 def _distinct(kernels: Sequence[LoadedKernel]) -> list[LoadedKernel]:
-    """Names as test ids: kernels of one name go by how they were asked for."""
+    """Names as test ids: kernels of one name go by their spec."""
     count = Counter(kernel.name for kernel in kernels)
     return [
         kernel if count[kernel.name] == 1 else replace(kernel, name=kernel.spec)

@@ -198,8 +198,9 @@ def errors(got: Array, want: Array, format: Format) -> Errors:
     """How far a float64 block, numbers of `format`, is from the golden answer's."""
     with np.errstate(invalid="ignore"):
         signed = got - want
+        total = signed.sum()
     golden = np.abs(want)
-    if not math.isfinite(signed.sum()):
+    if not math.isfinite(total):
         right = equal(got, want) | (np.isinf(got) & (got == format.round(want)))
         signed = np.where(right, 0.0, np.where(np.isfinite(signed), signed, np.inf))
         golden = np.where(np.isfinite(want), golden, 0.0)

@@ -88,13 +88,9 @@ def _verdict(call: RecordedCall, contract: Callable[[Problem], Contract]) -> Ver
     }
     problem = Problem(**inputs, format=_format(call.tensors["q"]), **call.asked)
     promised = contract(problem)
-    return judge(
-        Result(**arrays),
-        blockwise.attention(problem),
-        error_bound(problem, promised),
-        problem=problem,
-        contract=promised,
-    )
+    want = blockwise.attention(problem)
+    allowed = error_bound(problem, promised, result=want)
+    return judge(Result(**arrays), want, allowed, problem=problem, contract=promised)
 
 
 def _format(tensor: Tensor) -> Format:

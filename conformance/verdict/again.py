@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from conformance.kernel import KernelRaised
 from conformance.verdict.error import equal
 from reference.problem import Problem, Result
 
@@ -27,7 +28,8 @@ def again(call: Callable[[Problem], Result], problem: Problem, first: Result) ->
     try:
         answers = [call(problem), call(_copy(problem))]
     except Exception as error:
-        return f"asked again, the kernel raised {type(error).__name__}: {error}"
+        cause = error.__cause__ if isinstance(error, KernelRaised) else error
+        return f"asked again, the kernel raised {type(cause).__name__}: {cause}"
     differing = [_differing(first, answer) for answer in answers]
     if not any(differing):
         return "asked again: the same again"

@@ -1,52 +1,14 @@
-"""The oracle's answer to a question, worked out once for every kernel of a run."""
+"""Expected: a problem with the oracle's answer and what a contract allows."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
-from conformance.cases.case import Case
 from reference import blockwise
 from reference.bounds import Allowed, error_bound
 from reference.contract import Contract
-from reference.formats import FORMATS, Format
 from reference.problem import Problem, Result
-
-
-@dataclass(frozen=True, eq=False)
-class SavedProblem:
-    """A problem from a file, asked like a case; with its exact answer, if the file has that."""
-
-    id: str
-    saved: Problem
-    why: str = "it was saved in a file"
-    tier: str = "default"
-    answer: Result | None = None
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The one format it has."""
-        return (self.saved.format.name,)
-
-    @property
-    def backward(self) -> bool:
-        """Whether it asks for gradients."""
-        return self.saved.dout is not None
-
-    def without_gradients(self) -> SavedProblem:
-        """The same question, forward only."""
-        saved, answer = self.saved.replace(dout=None, dlse=None), self.answer
-        if answer is not None:
-            answer = replace(answer, dq=None, dk=None, dv=None, dbias=None, dsink=None)
-        return replace(self, saved=saved, answer=answer)
-
-    def problem(self, format: Format, *, seed: int = 0) -> Problem:
-        """The problem itself, whatever the seed."""
-        return self.saved
-
-
-AnyCase = Case | SavedProblem
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,11 +19,14 @@ class Expected:
     ----------
     problem : Problem
     known : Result, or None
-        The oracle's answer, if it need not be asked again.
+        The oracle's answer, if it is known already.
+    threads : int, or None
+        Threads of the oracle and the bound; None for one on each core.
     """
 
     problem: Problem
     known: Result | None = None
+    threads: int | None = None
     _bounds: dict[tuple[Contract, bool], Allowed] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -69,12 +34,12 @@ class Expected:
         """The oracle's Result, in float64."""
         if self.known is not None:
             return self.known
-        return blockwise.attention(self.problem, threads=_threads())
+        return blockwise.attention(self.problem, threads=self.threads)
 
     @cached_property
     def in_format(self) -> Result:
         """The answer of a kernel that rounds as the default Contract says, in the format."""
-        return blockwise.attention(self.problem, contract=Contract(), threads=_threads())
+        return blockwise.attention(self.problem, contract=Contract(), threads=self.threads)
 
     @cached_property
     def gradients(self) -> Result:
@@ -93,27 +58,6 @@ class Expected:
                 contract,
                 result=self.answer,
                 exact_statistics=exact_statistics,
-                threads=_threads(),
+                threads=self.threads,
             )
         return self._bounds[key]
-
-
-@lru_cache(maxsize=2)
-def expect(case: AnyCase, format: str, seed: int) -> Expected:
-    """The question that `case` asks in a format; the last two are kept.
-
-    Kernels stand side by side in the order of tests, so one answer and bound serve them all.
-    """
-    known = case.answer if isinstance(case, SavedProblem) else None
-    return Expected(problem=case.problem(FORMATS[format], seed=seed), known=known)
-
-
-def forget() -> None:
-    """Drop the questions kept: a kernel wrote into one."""
-    expect.cache_clear()
-
-
-def _threads() -> int | None:
-    """Every core, shared among the workers of pytest-xdist."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return None if workers == 1 else max(1, len(os.sched_getaffinity(0)) // workers)

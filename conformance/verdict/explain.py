@@ -16,13 +16,20 @@ from reference.problem import Problem
 TILES = (128, 64, 32, 16)
 
 
-def explain(verdict: Verdict, problem: Problem) -> str:
-    """A few lines for each tensor that failed or is suspicious, then what the others used."""
+def explain(verdict: Verdict, problem: Problem, *, likely: str | None = None) -> str:
+    """A few lines for each tensor that failed or is suspicious, then what the others used.
+
+    Parameters
+    ----------
+    likely : str, or None
+        ``diagnose(verdict, problem)``, if it is known already.
+    """
     lines = []
     for score in verdict.failures:
         lines += [f"{score.name}: {score.reason}", *_details(score, problem)]
-    if guess := diagnose(verdict, problem):
-        lines.append(f"likely: {guess}")
+    likely = diagnose(verdict, problem) if likely is None else likely
+    if likely:
+        lines.append(f"likely: {likely}")
     for score in verdict.suspicions:
         lines.append(f"{score.name} is suspicious: {score.suspicion}")
     wrong = {score.name for score in (*verdict.failures, *verdict.suspicions)}

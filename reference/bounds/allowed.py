@@ -14,7 +14,7 @@ from reference.bounds.float32.strips import add_strips
 from reference.bounds.forward import forward, forward_sums
 from reference.bounds.group import add_group
 from reference.bounds.roundoffs import roundoffs
-from reference.bounds.rows import exact_answer, part, row_blocks, row_maxima
+from reference.bounds.rows import part, row_blocks, row_maxima
 from reference.bounds.scaling import FLOAT64, units_of
 from reference.contract import Contract
 from reference.formats import FP64
@@ -46,7 +46,7 @@ def error_bound(
     problem: Problem,
     contract: Contract | None = None,
     *,
-    result: Result | None = None,
+    result: Result,
     exact_statistics: bool = False,
     block_q: int = 512,
     block_k: int = 128,
@@ -55,16 +55,16 @@ def error_bound(
 ) -> Allowed:
     """Allowed error of out, lse and the gradients that the problem asks for.
 
-    Memory O(block_q block_k), apart from the answer, and at most 25 MB more for each thread. FP64
-    problems allow for the oracle's own error too, which elsewhere is nothing beside the kernel's;
-    where a kernel does not promise what the oracle does, that takes the memory of a second answer.
+    Memory O(block_q block_k), apart from the answer, and at most 25 MB more for each thread. For
+    FP64 the oracle's own rounding is added to the bound; in other formats it is negligible. If the
+    contract of an FP64 kernel differs from the oracle's, this needs memory for a second result.
 
     Parameters
     ----------
     contract : Contract
         What the kernel promises; by default, what `Contract()` says.
-    result : Result, or None
-        The oracle's answer; None computes it here.
+    result : Result
+        The oracle's answer to the problem, in float64.
     exact_statistics : bool
         The backward was given the oracle's out and lse.
     block_q, block_k : int
@@ -85,11 +85,9 @@ def error_bound(
         raise ValueError(f"blocks are {block_q} x {block_k}: give at least 1 x 1")
     contract = Contract() if contract is None else contract
     asked = {name for name, _ in problem.zeros().tensors()}
-    if result is None:
-        result = exact_answer(problem, block_q=block_q, block_k=block_k, threads=threads)
     if missing := sorted(asked - {name for name, _ in result.tensors()}):
         raise ValueError(
-            f"result lacks {', '.join(missing)}: give the oracle's answer to this problem, or None"
+            f"result lacks {', '.join(missing)}: give the oracle's answer to this problem"
         )
 
     def bound(contract: Contract, *, exact_statistics: bool) -> Allowed:

@@ -11,7 +11,7 @@ import pytest
 from conformance.cases import all_cases
 from conformance.cases.case import Case
 from conformance.cases.faults import FAULTS
-from conformance.verdict.expected import expect
+from conformance.run.shared import Shared
 from conformance.verdict.verdict import Verdict, judge
 from faults import MUTANTS
 from faults.host_kernel import Host
@@ -20,6 +20,7 @@ from reference.mask import Mask
 from reference.problem import Problem
 
 WHOLE = "whole"  # stands for the kernel that has no fault
+SHARED = Shared(seed=0, tier="default", threads=None)
 CASES = [case for case in all_cases() if case.catches]
 CLAIMS = [
     pytest.param(small, format, fault, id=f"{case.id}-{format}-{fault}")
@@ -44,15 +45,15 @@ def sibling(problem: Problem) -> Problem:
 
 def verdict(fault: str, case: Case, format: str) -> Verdict:
     """What the judge says of a kernel: after a sibling question, where the case is about that."""
-    asked = expect(case, format, seed=0)
+    expected = SHARED.expected(case, format)
     kernel = Host() if fault == WHOLE else MUTANTS[fault]()
     if any(FAULTS[name].needs_two_calls for name in {fault, *case.catches} & FAULTS.keys()):
-        kernel(sibling(asked.problem))
+        kernel(sibling(expected.problem))
     return judge(
-        kernel(asked.problem),
-        asked.answer,
-        asked.allowed(Contract()),
-        problem=asked.problem,
+        kernel(expected.problem),
+        expected.answer,
+        expected.allowed(Contract()),
+        problem=expected.problem,
         contract=Contract(),
     )
 

@@ -18,7 +18,7 @@ from conformance.dropout.recovery.recover import Broken, masks_of_kernel
 from conformance.dropout.statistics.battery import battery
 from conformance.kernel import LoadedKernel
 from conformance.laws.assertions import make_problem
-from conformance.run.record import words
+from conformance.run.recording import words
 from conformance.verdict.ask import ask as judged
 from conformance.verdict.expected import Expected
 from faults import MUTANTS

@@ -26,7 +26,8 @@ INJECTIONS = (
 def failures(kernel, problem: Problem) -> set[str]:
     """The tensors that the judge rejects."""
     contract = kernel.contract(problem)
-    want, allowed = dense.attention(problem), error_bound(problem, contract)
+    want = dense.attention(problem)
+    allowed = error_bound(problem, contract, result=want)
     verdict = judge(kernel(problem), want, allowed, problem=problem, contract=contract)
     return {score.name for score in verdict.failures}
 

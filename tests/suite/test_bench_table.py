@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
+import support.report_sample as sample
 
 from conformance.benchmark.table import WIDTH, table, three_digits, whole
+from conformance.run.record import Benchmark, Entry
 
-CHIP = {"seconds": 30e-6, "launch_seconds": 10e-6, "balance": 0.5, "bound_by": "AIV V"}
-CHIP |= {"l2_seconds": 5e-6, "hbm_seconds": 1e-6}
+CHIP = replace(
+    sample.MODELLED,
+    seconds=30e-6,
+    launch_seconds=10e-6,
+    balance=0.5,
+    bound_by="AIV V",
+    l2_seconds=5e-6,
+    hbm_seconds=1e-6,
+)
 
 
-def record(kernel: str, *, device: str = "cpu", milliseconds: float = 1.0, **facts) -> dict:
-    told = {
-        "seconds_median": 1e-3 * milliseconds,
-        "tokens_per_second": 1234.0,
-        "peak_memory_bytes": 3 * 2**20,
-        "gflops": 5.0,
-        "matmul_fraction": 0.25,
-        "ratio": 0.5,
-        "device": device,
-        "processor": "a machine, 2 cores",
-        "flops": 100,
-        "scaled_down": 1.0,
-        "modelled": None,
-    }
-    return {"kernel": kernel, "case": "w-causal-forward", "benchmark": told | facts}
+def facts(*, milliseconds: float = 1.0, **changes: Any) -> Benchmark:
+    plain = replace(
+        sample.BENCHMARK,
+        seconds_median=1e-3 * milliseconds,
+        tokens_per_second=1234.0,
+        peak_memory_bytes=3 * 2**20,
+        gflops=5.0,
+        matmul_fraction=0.25,
+        ratio=0.5,
+        processor="a machine, 2 cores",
+        flops=100,
+        scaled_down=1.0,
+    )
+    return replace(plain, **changes)
+
+
+def record(kernel: str, **changes: Any) -> Entry:
+    benchmark = facts(**changes)
+    return sample.record("w-causal-forward", kernel=kernel, benchmark=benchmark).entry
 
 
 def row(text: str, kernel: str) -> list[str]:
@@ -63,8 +78,8 @@ def test_speed_up_is_over_eager_on_the_same_device_and_problem():
     [(1.0, 1e-6, 30.0), (8.0, 1e-6, 10 + 20 * 0.5 * 8), (8.0, 15e-6, 10 + 15 * 8)],
 )
 def test_the_whole_is_balanced_and_launched_once(scaled_down, hbm, microseconds):
-    facts = {"modelled": {"910B2": CHIP | {"hbm_seconds": hbm}}, "scaled_down": scaled_down}
-    seconds, bound = whole(facts, "910B2")
+    modelled = {"910B2": replace(CHIP, hbm_seconds=hbm)}
+    seconds, bound = whole(facts(modelled=modelled, scaled_down=scaled_down), "910B2")
     assert seconds == pytest.approx(1e-6 * microseconds)
     assert bound == ("HBM" if hbm == 15e-6 else "AIV V")
 
@@ -105,5 +120,5 @@ def test_memory_that_is_not_known_says_why():
 
 
 def test_nothing_timed_is_said():
-    text = table([{"kernel": "k", "case": "c", "outcome": "declined"}], width=WIDTH)
+    text = table([sample.record("c", "declined", kernel="k").entry], width=WIDTH)
     assert "nothing was timed" in text and row(text, "k") == ["k", "declined"]

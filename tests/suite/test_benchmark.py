@@ -50,6 +50,14 @@ class Empties(Ready):
 def empties(problem): raise AssertionError
 empties.prepare = Empties
 
+class Breaks(Ready):
+    def launch(self):
+        super().launch()
+        if self.launched > 1: raise RuntimeError("the queue is gone")
+
+def breaks(problem): raise AssertionError
+breaks.prepare = Breaks
+
 def noisy(problem):
     print("0 bytes")
     return right(problem)
@@ -65,8 +73,8 @@ slow.for_benchmarks.name = "quick"
 def declines(problem): raise Unsupported("bf16")
 """
 RIGHT = ("prepared", "right", "noisy", "picky", "quick")
-NAMES = (*RIGHT[:-1], "slow", "wrong", "tires", "empties", "declines")
-SHOWN = (*RIGHT, "wrong", "tires", "empties", "declines")
+NAMES = (*RIGHT[:-1], "slow", "wrong", "tires", "empties", "breaks", "declines")
+SHOWN = (*RIGHT, "wrong", "tires", "empties", "breaks", "declines")
 ONE = ["--pyargs", "conformance.test_benchmark", "-k", "llama-13b-512-causal-forward and not back"]
 SMALL = ["--benchmark-only", "--kernel-benchmark-shrink", "1024", "--benchmark-max-time", "0.01"]
 
@@ -90,6 +98,9 @@ def test_only_a_right_kernel_gets_a_number(timed):
     assert all(one["name"].endswith("forward-shrink-1024]") for one in times)
     assert "the kernel returned a NoneType: give a reference.problem.Result" in out
     assert "right at first, wrong when timed" in out
+    assert re.search(
+        r"the kernel raised RuntimeError\n.*\n +File .*mine\.py., line \d+, in launch", out
+    )
     assert "--benchmark-only --kernel-benchmark-shrink 1024" in out  # the failure's own command
     assert "wrong, so it is not timed" in out and "declined: bf16" in out
     outcomes = {one["kernel"]: one["outcome"] for one in report["tests"]}
@@ -100,7 +111,7 @@ def test_only_a_right_kernel_gets_a_number(timed):
 def test_json_and_report_have_the_same_facts(timed):
     _, times, report = timed
     jsonschema.validate(report, json.loads((PACKAGE / "report" / "schema.json").read_text()))
-    told = {one["kernel"]: one["benchmark"] for one in report["tests"] if "benchmark" in one}
+    told = {one["kernel"]: one["benchmark"] for one in report["tests"] if one["benchmark"]}
     assert told == {one["name"][14:].split("-")[0]: one["extra_info"] for one in times}
     facts = told["right"]
     assert facts["gflops"] == pytest.approx(facts["flops"] / facts["seconds_median"] / 1e9)
@@ -152,7 +163,7 @@ def test_the_table_has_a_row_for_every_kernel(timed, kernel, cells):
 
 def test_each_workload_has_a_line_as_soon_as_it_is_done(timed):
     lines = re.findall(
-        r"^([1-9])/9 (\w+)-llama-13b-512-.*-shrink-1024 +(.*)$", timed[0], flags=re.M
+        r"^ *(\d+)/10 (\w+)-llama-13b-512-.*-shrink-1024 +(.*)$", timed[0], flags=re.M
     )
     assert [(int(number), kernel) for number, kernel, _ in lines] == list(enumerate(SHOWN, 1))
     for _, kernel, words in lines:

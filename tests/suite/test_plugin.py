@@ -258,7 +258,7 @@ def collected(folder: Path, *words: str) -> set[str]:
 
 def test_each_tier_holds_the_one_before_and_a_marker_only_selects(tmp_path):
     kernels = [f"{SUBJECTS}:right"]
-    tiers = [prepare(kernels=kernels, tier=tier).asked for tier in ("smoke", "default", "full")]
+    tiers = [prepare(kernels=kernels, tier=tier).cases for tier in ("smoke", "default", "full")]
     smoke, default, full = ({case.id for case in asked} for asked in tiers)
     assert smoke < default < full
     assert collected(tmp_path, "--kernel-tier", "smoke") == collected(tmp_path, "-m", "smoke")
@@ -269,7 +269,7 @@ def test_each_tier_holds_the_one_before_and_a_marker_only_selects(tmp_path):
 
 def test_forward_asks_the_same_cases_without_gradients():
     kernels = [f"{SUBJECTS}:right"]
-    whole, forward = (prepare(kernels=kernels, forward=only).asked for only in (False, True))
+    whole, forward = (prepare(kernels=kernels, forward=only).cases for only in (False, True))
     assert [case.id for case in forward] == [case.id for case in whole]
     assert not any(case.backward or case.dlse for case in forward)
 

@@ -220,7 +220,8 @@ def expected(problem: Problem, contract: Contract) -> dict[str, ExpectedMean]:
     p = problem.dropout.p
     size = one.heads_q * one.q.shape[1] * one.k.shape[1]
     every = Dropout(p=p, bits=np.full(-(-size // 8), 255, np.uint8))  # errors grow with weights
-    bound = error_bound(one.replace(dropout=every), contract)
+    kept = one.replace(dropout=every)
+    bound = error_bound(kept, contract, result=dense.attention(kept))
     mean, variance, step = dense.attention(one), one.zeros(), one.zeros()
     for head in one.heads():
         for name, at, c in _coefficients(head):

@@ -45,7 +45,6 @@ def stream(seed: int) -> Dropout:
     return Dropout(p=P, seed=first, offset=second)
 
 
-@lru_cache(maxsize=64)
 def recovered(
     kernel: LoadedKernel, shape: Shape, format: str, dropout: Dropout, *, backward: bool
 ) -> Recovered:
@@ -65,6 +64,16 @@ def recovered(
         return recover(kernel, problem.replace(dout=None))
 
 
+class Recover(Protocol):
+    """`recovered`, or a form of it that keeps what it gave."""
+
+    def __call__(
+        self, kernel: LoadedKernel, shape: Shape, format: str, dropout: Dropout, *, backward: bool
+    ) -> Recovered:
+        """As `recovered`."""
+        ...
+
+
 class Drops(Protocol):
     """Asks one kernel for the masks of a shape: `asking` makes it."""
 
@@ -81,14 +90,16 @@ class Drops(Protocol):
         ...
 
 
-def asking(kernel: LoadedKernel, *, seed: int, gradients: bool = True) -> Drops:
+def asking(
+    kernel: LoadedKernel, *, seed: int, gradients: bool = True, recover: Recover = recovered
+) -> Drops:
     """What asks a kernel in the stream of a run; without `gradients`, for the forward alone."""
 
     def ask(
         shape: Shape, format: str, *, backward: bool = True, seeded: bool = False, **changes: Any
     ) -> Recovered:
         dropout = replace(stream(seed), **changes) if changes else stream(seed)
-        masks = recovered(kernel, shape, format, dropout, backward=backward and gradients)
+        masks = recover(kernel, shape, format, dropout, backward=backward and gradients)
         if seeded:
             require_seeded(kernel, masks.problem)
         return masks
@@ -96,7 +107,7 @@ def asking(kernel: LoadedKernel, *, seed: int, gradients: bool = True) -> Drops:
     return ask
 
 
-def is_declared(kernel: LoadedKernel, seed: int) -> bool:
+def is_declared(kernel: LoadedKernel, seed: int, *, recover: Recover = recovered) -> bool:
     """Whether masks of dense problems are proved to be those of the problem's own stream.
 
     Raises
@@ -107,7 +118,7 @@ def is_declared(kernel: LoadedKernel, seed: int) -> bool:
     declined: list[Unsupported] = []
     for format in FORMATS_ASKED:
         try:
-            masks = recovered(kernel, SHAPES["odd"], format, stream(seed), backward=False)
+            masks = recover(kernel, SHAPES["odd"], format, stream(seed), backward=False)
         except Unsupported as why:
             declined.append(why)
         else:

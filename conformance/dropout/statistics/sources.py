@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from conformance.dropout.generators.known import GENERATORS, SHAPE
@@ -26,7 +25,6 @@ SECONDS = {"smoke": 10.0, "default": 60.0, "full": 1800.0}
 """How long masks are read off a kernel, by tier; what it gave until then is judged."""
 
 
-@lru_cache(maxsize=1)
 def of_the_stream(tier: str, seed: int) -> Findings:
     """Of masks of the problem's own stream: for kernels whose masks are proved to be these."""
     elements = SHAPE[0] * SHAPE[1] * SHAPE[2] * SHAPE[3]

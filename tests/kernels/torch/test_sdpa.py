@@ -28,7 +28,7 @@ def excess(got: Result, problem: Problem, contract: Contract, **asked: bool) -> 
     want = dense.attention(problem)
     dead = np.isneginf(want.lse)
     want = replace(want, lse=np.where(dead, contract.dead_rows[1], want.lse))
-    worst = error_bound(problem, contract, **asked).worst
+    worst = error_bound(problem, contract, result=dense.attention(problem), **asked).worst
     ratios = {}
     for name, tensor in got.tensors():
         error = abs(tensor - getattr(want, name))

@@ -164,7 +164,7 @@ def test_help_is_no_error(capsys):
         ("{", "new.json is no JSON"),
         ("[1]", "the new one is no report: it has no schema_version"),
         ("{}", "the new one is no report: it has no schema_version"),
-        (json.dumps(report(schema_version=2)), "the new report has schema_version 2, and this"),
+        (json.dumps(report(schema_version=1)), "the new report has schema_version 1, and this"),
         (json.dumps(report(tests=[{}])), "the new one is no report, or a damaged one"),
         (json.dumps(report(kernels=None)), "the new one is no report, or a damaged one"),
         (json.dumps(report(a_test(out="much"))), "the new one is no report, or a damaged one"),

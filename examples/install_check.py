@@ -1,6 +1,6 @@
 """The install check: our attention runs here, forward and backward, and is right.
 
-    python examples/flash_attention_test.py
+    python examples/install_check.py
 
 One line for each check; the exit code is 1 if one failed.
 """
