@@ -95,7 +95,7 @@ def _rescaling(failing: NDArray[np.bool_], problem: Problem) -> str:
         risen = np.concatenate(heads)
         explained = np.count_nonzero(failed & risen)
         chance = chance_inside(
-            np.count_nonzero(failed), inside=np.count_nonzero(risen), among=risen.size
+            int(np.count_nonzero(failed)), inside=int(np.count_nonzero(risen)), among=risen.size
         )
         # a rise that is small may stay within the bound
         if (

@@ -127,7 +127,7 @@ def test_a_factor_needs_elements_that_agree(elements, says):
 
 
 def test_a_factor_of_one_explains_nothing():
-    text = told(ask(), out=lambda out: out * (1 + 4e-5))
+    text = told(ask(), out=lambda out: out * (1 + 4e-4))
     assert "out: " in text and "x oracle" not in text
 
 
