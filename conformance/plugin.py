@@ -6,6 +6,7 @@ nothing heavy by itself and says nothing unless tests of the suite are asked for
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
     lines = [*lines, run.header()]
     for kernel in run.kernels:
         lines += [f"conformance: {kernel.name}: {doubt}" for doubt in kernel.doubts]
-    if "smoke" in config.option.markexpr and run.tier != "smoke":
+    if re.search(r"(?<!not )\bsmoke\b", config.option.markexpr) and run.tier != "smoke":
         lines.append(
             f"conformance: -m only selects tests: the tier is {run.tier}; "
             "--kernel-tier smoke makes the statistics small, too"
