@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from conformance import test_laws as laws
 from conformance.kernel import BadAnswer
-from faults.test_laws_catch import BROKEN, CAUGHT, loaded, says
+from faults.test_laws_catch import BROKEN, CAUGHT, HONEST, loaded, says
+from reference.problem import Problem, Result
 
 GRADIENTS = ("dq", "dk", "dv", "dbias", "dsink")
 
@@ -44,6 +47,28 @@ def test_a_law_rejects_a_kernel_that_answers_nothing(name, silent):
         return
     with pytest.raises((BROKEN, BadAnswer)):
         law(kernel, "fp32", **options)
+
+
+def with_statistics(problem: Problem) -> Result:
+    """The honest kernel, with a maximum that is one number wherever a row sees a key."""
+    result = HONEST(problem)
+    dead = np.isneginf(result.lse)
+    largest = np.where(dead, -np.inf, 3.0).astype(np.float32)
+    total = np.where(dead, 0.0, np.exp(result.lse - 3.0)).astype(np.float32)
+    return replace(result, softmax_max=largest, softmax_sum=total)
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_statistics_that_are_constant_are_no_silence(name):
+    law, options, _ = CAUGHT[name]
+    law(loaded(with_statistics), "fp32", **options)
+
+
+def test_rows_that_see_no_key_are_no_silence():
+    mask = laws.MASKS["band-left-of-the-diagonal"]
+    law = laws.test_a_mask_and_the_keep_array_that_says_the_same_are_one
+    for seqlen_k in (40, 65, 100):
+        law(loaded(HONEST), "fp32", mask=mask, seqlen_k=seqlen_k)
 
 
 def test_a_law_says_where_two_answers_differ():
