@@ -10,11 +10,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance.golden import layouts, manifest, raw_files, stored
+from conformance.golden import layouts, manifest, raw_files
 from conformance.golden.__main__ import main
 from conformance.golden.sets import FOLDER
 from conformance.golden.vector import Vector
-from conformance.golden.verify import asked, judged
+from conformance.golden.verify import expected_of, judged
 from conformance.verdict.verdict import STATISTICS
 from npu_kernels.emulator import build
 from reference.formats import FP32
@@ -28,7 +28,7 @@ NATIVE |= {"int64": "<i8", "uint8": "u1"}
 
 
 def vector(name: str) -> Vector:
-    return stored.load(FOLDER, ENTRIES[name])
+    return manifest.load(FOLDER, ENTRIES[name])
 
 
 def exported(folder: Path, name: str, *words: str) -> Path:
@@ -194,7 +194,7 @@ def test_a_missing_gradient_fails_unless_only_the_forward_is_asked(tmp_path, cap
 def test_an_error_just_beyond_the_stored_bound_fails_and_one_just_within_does_not(name):
     one = vector("g-15x16-fp32")
     want, bound = getattr(one.answer, name), getattr(one.bound, name).astype(np.float64)
-    expected, right = asked(one, forward=False), rounded(one)
+    expected, right = expected_of(one, forward=False), rounded(one)
     for times, passes in ((0.9, True), (1.1, False)):
         got = replace(right, **{name: FP32.round(want + times * bound)})
         assert judged(one, expected, got).passes() == passes
