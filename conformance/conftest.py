@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from conformance.cases.faults import caught
-from conformance.golden import records, suite
+from conformance.golden import records
+from conformance.golden.sets import recorded
 from conformance.kernel import LoadedKernel
 from conformance.plugin import run_of
 from conformance.run.outcome import Outcome
@@ -52,7 +53,7 @@ def ratchet(request: pytest.FixtureRequest, kernel: LoadedKernel) -> Callable[[V
     record = run_of(request.config).shared.golden_record(kernel)
 
     def hold(verdict: Verdict) -> None:
-        if lines := records.beyond(verdict, suite.recorded(record, case.id, format)):
+        if lines := records.beyond(verdict, recorded(record, case.id, format)):
             heal = f"python -m conformance.golden --kernel {kernel.spec} --write"
             lines.append(f"if that is meant: {heal}")
             pytest.fail("\n".join(lines), pytrace=False)

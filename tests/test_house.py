@@ -75,7 +75,7 @@ RULES = {
     "conformance.dropout.recovery": SUITE,
     "conformance.dropout.statistics": SUITE,
     "conformance.dropout.generators": SUITE,
-    "conformance.dropout.power": SUITE,
+    "conformance.dropout.battery_power": SUITE,
     "npu_kernels": Rule(("npu_kernels", *PROBLEM)),
     "npu_kernels.emulator": Rule(()),
     "npu_kernels.performance": Rule(("npu_kernels.ascend_c",)),

@@ -1,10 +1,10 @@
-"""How random dropout masks are: statistics of masks from a kernel or from a generator.
+"""Dropout: which weights a kernel drops (docs/dropout.md), and how random its choice is.
 
-``python -m conformance.dropout --generator G | --kernel K --bits 1e9``; docs/dropout.md.
-Read in this order: masks, call and totals (what is counted), scores (from counts to chances), then
-the statistics: rates, blocks, pairs, shifts, plane; battery, findings and verdict (what is made of
-them); generators, aicpu, packed, faulty and compare (where masks come from, and whether they are
-what was declared); faults, power and calibrate (what the battery is worth); plots.
-Which weights a kernel drops: shape, recover, suspects, exact, black_box; then effect (the mean of
-many answers) and sources (whose masks the suite's statistics take).
+recovery/ reads masks off a kernel's answers (recover), finds out whose stream they are (slips) and
+states the laws (laws, mean) on the problems of probes; shape describes those problems.
+statistics/ judges any masks (docs/dropout_statistics.md): masks (what is counted), z_scores (from
+counts to chances), rates, blocks, correlations, lags, plane (the statistics), battery, findings,
+diagnosis, plots, sources.
+generators/ makes masks without a kernel. battery_power/ says what the statistics are worth.
+``python -m conformance.dropout kernel K | generator G | power | calibrate``.
 """

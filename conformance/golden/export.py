@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from conformance import problem_file
-from conformance.golden import layouts, manifest, raw_files, stored
+from conformance.golden import layouts, manifest, raw_files
 from conformance.golden.manifest import Entry
 from conformance.golden.sets import Set
 from conformance.golden.vector import Vector
@@ -41,11 +41,14 @@ def main(golden: Set, options: argparse.Namespace) -> int:
 
     Raises
     ------
-    UsageError, Refused
+    UsageError
+        If there is no such vector, or the layout cannot hold it.
+    GoldenError
+        If a file of the set is not what the manifest says.
     """
     out, count = Path(options.out), 0
     for entry in chosen(golden, options.case):
-        vector = stored.load(golden.folder, entry)
+        vector = manifest.load(golden.folder, entry)
         layout = options.layout or layouts.default(vector.problem)
         if layouts.fits(vector.problem, layout):
             write(vector, out / entry.key, layout=layout, kind=options.format)

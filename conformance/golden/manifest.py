@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import safetensors
 
-from conformance.golden.about import About
-from conformance.golden.refused import Refused
+from conformance.golden.files import (
+    FORMAT_VERSION,
+    RESTORE,
+    GoldenError,
+    json_lines,
+    read_json,
+    write_file,
+)
+from conformance.golden.vector import About, Vector, content_of, load_vector
 
-FORMAT_VERSION = 1
 NAME, VECTORS, RECORDS = "manifest.json", "vectors", "records"
 DIGITS = 12  # of a file's sha256, in its name
 SCHEMA = Path(__file__).with_name("manifest_schema.json")
-RESTORE = "restore it from version control, or remove it and run --write"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +62,15 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A set.
+    """What a set's folder holds.
 
     Attributes
     ----------
-    set : "committed" or "large"
     oracle : str
         Digest of the code with which all vectors were last compared.
     entries : by the vectors' names
     """
 
-    set: str
     oracle: str
     entries: Mapping[str, Entry] = field(default_factory=dict)
 
@@ -107,7 +106,7 @@ def read(folder: Path) -> Manifest:
 
     Raises
     ------
-    Refused
+    GoldenError
         If there is none, or it is of another version, malformed, or leads out of the folder.
     """
     path = folder / NAME
@@ -117,45 +116,11 @@ def read(folder: Path) -> Manifest:
         about = {field.name: one.pop(field.name) for field in fields(About)}
         entry = Entry(about=About(**about), **one)
         if not (folder / entry.file).resolve().is_relative_to((folder / VECTORS).resolve()):
-            raise Refused(f"{path}: file {entry.file!r} leads out of {VECTORS}/: {RESTORE}")
+            raise GoldenError(f"{path}: file {entry.file!r} leads out of {VECTORS}/: {RESTORE}")
         if entry.key in entries:
-            raise Refused(f"{path}: {entry.key} is there twice: {RESTORE}")
+            raise GoldenError(f"{path}: {entry.key} is there twice: {RESTORE}")
         entries[entry.key] = entry
-    return Manifest(set=document["set"], oracle=document["oracle"], entries=entries)
-
-
-def read_json(path: Path, schema: Path) -> dict[str, Any]:
-    """A JSON file of this suite's version that a schema describes.
-
-    Raises
-    ------
-    Refused
-    """
-    try:
-        text = path.read_text()
-        document = json.loads(text)
-    except OSError as error:
-        raise Refused(f"{path} cannot be read ({error.strerror}): run --write to make it") from None
-    except ValueError as error:
-        raise Refused(f"{path} is no JSON ({error}): {RESTORE}") from None
-    version = document.get("format_version") if isinstance(document, dict) else None
-    if version != FORMAT_VERSION:
-        raise Refused(
-            f"{path} has format_version {version!r}, this suite reads {FORMAT_VERSION}: "
-            "take the suite that wrote it"
-        )
-    if fault := _fault(text, schema):
-        raise Refused(f"{path}, {fault}: {RESTORE}")
-    checked: dict[str, Any] = document
-    return checked
-
-
-@lru_cache(maxsize=8)
-def _fault(text: str, schema: Path) -> str:
-    """The first thing in a JSON text that is not as its schema says; empty if all is."""
-    validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
-    found = sorted(validator.iter_errors(json.loads(text)), key=lambda error: error.json_path)
-    return f"{found[0].json_path}: {' '.join(found[0].message.split()):.200}" if found else ""
+    return Manifest(oracle=document["oracle"], entries=entries)
 
 
 def text_of(manifest: Manifest) -> str:
@@ -166,44 +131,11 @@ def text_of(manifest: Manifest) -> str:
         vectors.append(entry.about.plain() | own)
     document = {
         "format_version": FORMAT_VERSION,
-        "set": manifest.set,
+        "set": "committed",
         "oracle": manifest.oracle,
         "vectors": vectors,
     }
-    return lines(document, depth=4) + "\n"
-
-
-def lines(value: Any, *, depth: int, indent: int = 0) -> str:
-    """JSON in which objects of objects are opened `depth` levels deep, the rest in one line."""
-    has_parts = isinstance(value, dict | list) and any(
-        isinstance(part, dict | list)
-        for part in (value.values() if isinstance(value, dict) else value)
-    )
-    if depth == 0 or not has_parts:
-        return json.dumps(value, allow_nan=False)
-    inner, outer = " " * (indent + 1), " " * indent
-    if isinstance(value, dict):
-        parts = [
-            f"{json.dumps(name)}: {lines(part, depth=depth - 1, indent=indent + 1)}"
-            for name, part in value.items()
-        ]
-        return "{\n" + ",\n".join(inner + part for part in parts) + f"\n{outer}}}"
-    parts = [lines(part, depth=depth - 1, indent=indent + 1) for part in value]
-    return "[\n" + ",\n".join(inner + part for part in parts) + f"\n{outer}]"
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file at once: whoever looks sees the old one, or all of the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    return json_lines(document, depth=4) + "\n"
 
 
 def leftovers(folder: Path, entries: Mapping[str, Entry]) -> list[Path]:
@@ -212,3 +144,48 @@ def leftovers(folder: Path, entries: Mapping[str, Entry]) -> list[Path]:
     named = {Path(entry.file).name for entry in entries.values()}
     found = sorted((folder / VECTORS).glob("*"))
     return [path for path in found if ours.fullmatch(path.name) and path.name not in named]
+
+
+def load(folder: Path, entry: Entry) -> Vector:
+    """The vector of an entry.
+
+    Raises
+    ------
+    GoldenError
+        If its file is missing, changed, cut, or not what the manifest says.
+    """
+    path = folder / entry.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise GoldenError(f"{path} cannot be read ({error.strerror}): {RESTORE}") from None
+    if len(content) != entry.bytes:
+        raise GoldenError(
+            f"{path} has {len(content)} bytes, and the manifest says {entry.bytes}: {RESTORE}"
+        )
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise GoldenError(f"{path} has another sha256 than the manifest says: {RESTORE}")
+    found = _load(path)
+    if found.about != entry.about:
+        raise GoldenError(f"{path} says other things of its case than the manifest: {RESTORE}")
+    tensors = tensors_of(content)
+    for name in sorted(tensors.keys() | entry.tensors.keys()):
+        if tensors.get(name) != entry.tensors.get(name):
+            raise GoldenError(f"{path}: tensor {name} is not what the manifest says: {RESTORE}")
+    return found
+
+
+def save(folder: Path, made: Vector) -> Entry:
+    """Write a vector beside whatever there is; its entry. Nothing is overwritten."""
+    content = content_of(made)
+    entry = entry_of(made.about, made.versions, content)
+    write_file(folder / entry.file, content)
+    return entry
+
+
+def _load(path: Path) -> Vector:
+    try:
+        return load_vector(path)
+    except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
+        text = " ".join(str(error).split())
+        raise GoldenError(f"{path} is no golden vector ({text:.200}): {RESTORE}") from None

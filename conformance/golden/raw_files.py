@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance.golden.refused import Refused
+from conformance.golden.files import GoldenError
 from conformance.problem_file import NATIVE
 from reference.formats import BF16, FORMATS, Array, Format
 
@@ -39,7 +39,7 @@ def read(path: Path, format: Format, shape: tuple[int, ...]) -> Array | None:
 
     Raises
     ------
-    Refused
+    GoldenError
         If it does not hold as many elements of that format.
     """
     if not path.exists():
@@ -50,16 +50,16 @@ def read(path: Path, format: Format, shape: tuple[int, ...]) -> Array | None:
         try:
             array = np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise Refused(f"{path} is no .npy file ({error}): write one") from None
+            raise GoldenError(f"{path} is no .npy file ({error}): write one") from None
         bits = array.dtype == np.uint16 and format == BF16
         if not (bits or array.dtype == native) or array.size != count:
-            raise Refused(f"{path} has {array.dtype} {array.shape}: give {expected}")
+            raise GoldenError(f"{path} has {array.dtype} {array.shape}: give {expected}")
         flat = np.ascontiguousarray(array).view(native).ravel()
     else:
         content = path.read_bytes()
         if len(content) != count * native.itemsize:
             need = count * native.itemsize
-            raise Refused(
+            raise GoldenError(
                 f"{path} has {len(content)} bytes: give {need}, {expected}, little-endian"
             )
         flat = np.frombuffer(content, native.newbyteorder("<") if format != BF16 else native)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.golden.manifest import FORMAT_VERSION, RECORDS, lines, read_json, write_file
+from conformance.golden.files import FORMAT_VERSION, json_lines, read_json, write_file
+from conformance.golden.manifest import RECORDS
 from conformance.kernel import LoadedKernel
 from conformance.verdict.verdict import Verdict
 
@@ -71,7 +72,7 @@ def read(folder: Path, kernel: LoadedKernel) -> Record | None:
 
     Raises
     ------
-    Refused
+    GoldenError
         If its file is malformed, or of another version.
     """
     path = path_of(folder, kernel)
@@ -83,7 +84,7 @@ def load(path: Path) -> Record:
 
     Raises
     ------
-    Refused
+    GoldenError
         If it is malformed, or of another version.
     """
     document = read_json(path, SCHEMA)
@@ -127,7 +128,7 @@ def save(folder: Path, kernel: LoadedKernel, record: Record) -> Path:
         "declined": dict(sorted(record.declined.items())),
     }
     path = path_of(folder, kernel)
-    write_file(path, (lines(document, depth=4) + "\n").encode())
+    write_file(path, (json_lines(document, depth=4) + "\n").encode())
     return path
 
 

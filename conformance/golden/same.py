@@ -52,16 +52,14 @@ class Difference:
         return f"{self.name}[{where}] {self.old:.9g} -> {self.new:.9g}"
 
 
-def moved_answers(
-    problem: Problem, old: Result, new: Result, *, threads: int | None = None
-) -> list[Difference]:
+def moved_answers(problem: Problem, old: Result, new: Result) -> list[Difference]:
     """The tensors of two answers to `problem` that differ by more than rounding explains.
 
     softmax_max and softmax_sum count as their lse: any maximum is legal.
     """
     if _same_bits(old, new):
         return []
-    allowed = error_bound(_twin(problem), result=old, threads=threads).worst
+    allowed = error_bound(_twin(problem), result=old).worst
     pairs = [(name, getattr(old, name), x) for name, x in new.tensors() if name not in STATISTICS]
     differences = [
         _difference(f"answer.{name}", before, after, getattr(allowed, name))

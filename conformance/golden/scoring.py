@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from conformance.cases.saved import SavedProblem
-from conformance.golden import manifest, records, stored
+from conformance.golden import manifest, records
+from conformance.golden.files import GoldenError
 from conformance.golden.manifest import Entry
 from conformance.golden.records import Record, RecordedRatios
-from conformance.golden.refused import Refused
 from conformance.golden.sets import Set
-from conformance.golden.work import run
 from conformance.kernel import KernelRaised, LoadedKernel
+from conformance.progress import watched
 from conformance.verdict.ask import ask
 from conformance.verdict.expected import Expected
 from conformance.verdict.verdict import Verdict
@@ -25,20 +23,20 @@ def write_record(golden: Set, kernel: LoadedKernel) -> tuple[Record, list[str]]:
 
     Raises
     ------
-    Refused
+    GoldenError
         If the kernel fails on a vector, declines all, or does not say which code it is. The old
         record stays.
     """
     if kernel.digest is None:
-        raise Refused(
+        raise GoldenError(
             f"{kernel.spec} does not say which code it is, so that its record would never be out "
             "of date: give it an attribute `digest`"
         )
     entries = list(manifest.read(golden.folder).entries.values())
     old = records.read(golden.folder, kernel)
     scores, declined, failed = {}, {}, []
-    results = run(partial(_ask, golden, kernel), entries, jobs=1, title=kernel.name)
-    for entry, answer in zip(entries, results, strict=True):
+    for entry in watched(entries, kernel.name):
+        answer = _ask(golden, kernel, entry)
         if isinstance(answer, Unsupported):
             declined[entry.key] = str(answer)
         elif isinstance(answer, Verdict) and answer.passes():
@@ -49,7 +47,7 @@ def write_record(golden: Set, kernel: LoadedKernel) -> tuple[Record, list[str]]:
             failed.append(f"{entry.key} ({_why(answer)})")
     if failed or not scores:
         why = f"fails on {_some(failed)}" if failed else "declines every vector"
-        raise Refused(f"{kernel.spec} {why}: no record was written")
+        raise GoldenError(f"{kernel.spec} {why}: no record was written")
     new = Record(
         kernel=kernel.name,
         spec=kernel.spec,
@@ -64,7 +62,7 @@ def write_record(golden: Set, kernel: LoadedKernel) -> tuple[Record, list[str]]:
 
 def _ask(golden: Set, kernel: LoadedKernel, entry: Entry) -> Verdict | Exception:
     """A verdict on the whole question; on its forward, if gradients are declined."""
-    found = stored.load(golden.folder, entry)
+    found = manifest.load(golden.folder, entry)
     saved = SavedProblem(entry.key, found.problem, answer=found.answer)
     try:
         try:
@@ -93,7 +91,8 @@ def check_record(golden: Set, kernel: LoadedKernel) -> list[str]:
 
     Raises
     ------
-    Refused
+    GoldenError
+        If the record or the manifest cannot be read.
     """
     path = records.path_of(golden.folder, kernel)
     heal = f": {golden.command('--kernel', kernel.spec, '--write')}"

@@ -1,20 +1,22 @@
-"""The sets of vectors, and what each should hold: Set."""
+"""Set: a folder of vectors and what it should hold; the committed one, as the suite judges it."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance import cases
 from conformance.cases.case import Case
 from conformance.cases.golden import CASES
-from conformance.golden.examine import Task
-from conformance.golden.manifest import NAME, Manifest, read
+from conformance.cases.saved import SavedProblem
+from conformance.golden import manifest, records
+from conformance.golden.manifest import Manifest
+from conformance.golden.records import Figure, Record
+from conformance.golden.vector import key
+from conformance.kernel import LoadedKernel
 
-HERE = Path(__file__).parents[2]
-COMMITTED, LARGE = "committed", "large"
-FOLDER = HERE / "golden_data"
+FOLDER = Path(__file__).parents[2] / "golden_data"
 """Beside the package, in a checkout and where it is installed."""
 
 
@@ -24,70 +26,75 @@ class Set:
 
     Attributes
     ----------
-    name : "committed" or "large"
     folder : Path
     cases : tuple of Case
         Each in all of its formats.
-    seeds : int
-        Each with the seeds 0 ... seeds - 1.
     """
 
-    name: str
     folder: Path
     cases: tuple[Case, ...]
-    seeds: int = 1
 
-    def old(self) -> Manifest:
+    def held(self) -> Manifest:
         """What the folder holds; nothing, if there is no manifest.
 
         Raises
         ------
-        Refused
+        GoldenError
+            If the manifest cannot be read.
         """
-        if not (self.folder / NAME).exists():
-            return Manifest(set=self.name, oracle="")
-        return read(self.folder)
+        if not (self.folder / manifest.NAME).exists():
+            return Manifest(oracle="")
+        return manifest.read(self.folder)
 
-    def tasks(self, old: Manifest, *, digest: str, threads: int | None) -> list[Task]:
-        """One for each vector that should be there."""
-        chosen_cases = (
-            (case, format, seed)
-            for seed in range(self.seeds)
-            for case in self.cases
-            for format in case.formats
-        )
-        tasks = [
-            Task(
-                folder=self.folder,
-                case=case,
-                format=format,
-                seed=seed,
-                entry=None,
-                is_confirmed=old.oracle == digest,
-                threads=threads,
-            )
-            for case, format, seed in chosen_cases
-        ]
-        return [task.of(old.entries.get(task.key)) for task in tasks]
+    def vectors(self) -> dict[str, tuple[Case, str]]:
+        """Case and format of each vector that should be there, by its name."""
+        return {
+            key(case.id, format): (case, format) for case in self.cases for format in case.formats
+        }
 
     def command(self, *words: str) -> str:
         """The command that does `words` to this set."""
-        chosen = ["--set", self.name] if self.name != COMMITTED else []
-        if self.folder.resolve() != FOLDER:
-            chosen += ["--folder", str(self.folder)]
-        if self.seeds != 1:
-            chosen += ["--seeds", str(self.seeds)]
+        chosen = ["--folder", str(self.folder)] if self.folder.resolve() != FOLDER else []
         return shlex.join(["python", "-m", "conformance.golden", *chosen, *words])
 
 
 def committed(folder: Path | None = None) -> Set:
-    """The set under version control; seen from here, if it is below."""
+    """The set under version control, or its copy in `folder`; seen from here, if it is below."""
     here = Path.cwd()
     if folder is None:
         folder = FOLDER.relative_to(here) if FOLDER.is_relative_to(here) else FOLDER
-    return Set(name=COMMITTED, folder=folder, cases=CASES)
+    return Set(folder=folder, cases=CASES)
 
 
-def large(folder: Path, *, seeds: int = 1) -> Set:
-    """Every case of the suite, at its own size."""
-    return Set(name=LARGE, folder=folder, cases=cases.all_cases(), seeds=seeds)
+def saved_problems() -> tuple[SavedProblem, ...]:
+    """The committed vectors with their answers; none where there is no set.
+
+    Raises
+    ------
+    GoldenError
+        If a file is not what the manifest says.
+    """
+    if not (FOLDER / manifest.NAME).exists():
+        return ()
+    loaded = [manifest.load(FOLDER, entry) for entry in manifest.read(FOLDER).entries.values()]
+    return tuple(
+        SavedProblem(one.about.id, one.problem, why=one.about.why, answer=one.answer)
+        for one in loaded
+    )
+
+
+def recorded(record: Record | None, id: str, format: str) -> Mapping[str, Mapping[str, Figure]]:
+    """What a kernel's record says of a vector, by tensor; nothing if there is none."""
+    ratios = None if record is None else record.scores.get(key(id, format))
+    return {} if ratios is None else ratios.tensors
+
+
+def record_of(kernel: LoadedKernel) -> Record | None:
+    """The committed record of a kernel; None if there is none.
+
+    Raises
+    ------
+    GoldenError
+        If the record cannot be read.
+    """
+    return records.read(FOLDER, kernel)

@@ -8,7 +8,9 @@ and the versions of the libraries that made it. The same content gives the same 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import platform
+from dataclasses import dataclass, field, fields
+from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,6 @@ import numpy as np
 import safetensors.numpy
 
 from conformance.cases.case import Case
-from conformance.golden.about import About, about, versions
 from conformance.golden.digest import oracle_digest
 from conformance.problem_file import decoded, encoded, read
 from conformance.verdict.verdict import STATISTICS
@@ -26,6 +27,87 @@ from reference.formats import FORMATS, Array
 from reference.problem import Problem, Result
 
 ANSWER, BOUND = "answer.", "bound."
+SEED = 0  # of every vector's inputs
+NO_INPUTS = (
+    "id",
+    "why",
+    "catches",
+    "formats",
+    "tier",
+    "small",
+)  # fields of a Case that no tensor sees
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is known of a vector besides its tensors, in plain values, as files hold it.
+
+    Attributes
+    ----------
+    id, why : str
+    format : str
+    seed : int
+    features : words of reference.problem.features, sorted
+    catches : faults of conformance.cases.faults
+    case : the case's fields that are not the default, without NO_INPUTS
+    """
+
+    id: str
+    format: str
+    seed: int
+    why: str
+    features: list[str]
+    catches: list[str]
+    case: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The vector's name: case and format."""
+        return key(self.id, self.format)
+
+    @property
+    def inputs(self) -> tuple[object, ...]:
+        """What fixes the tensors' bits: id, format, seed, and the case's fields as JSON text."""
+        return self.id, self.format, self.seed, json.dumps(self.case, sort_keys=True)
+
+    def plain(self) -> dict[str, Any]:
+        """The fields, as JSON holds them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def key(id: str, format: str) -> str:
+    """The name of a vector."""
+    return f"{id}-{format}"
+
+
+def about(case: Case, format: str, problem: Problem) -> About:
+    """What is known of the problem that `case` asks in a format, besides its tensors."""
+    return About(
+        id=case.id,
+        format=format,
+        seed=SEED,
+        why=case.why,
+        features=sorted(problem.features),
+        catches=list(case.catches),
+        case=_fields(case),
+    )
+
+
+def _fields(case: Case) -> dict[str, Any]:
+    default = Case("", "")
+    given = {
+        field.name: getattr(case, field.name)
+        for field in fields(Case)
+        if field.name not in NO_INPUTS and getattr(case, field.name) != getattr(default, field.name)
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(given))  # tuples become lists
+    return plain
+
+
+def versions() -> dict[str, str]:
+    """Python, and the libraries that a vector is made with."""
+    libraries = {name: packages.version(name) for name in ("numpy", "ml_dtypes", "safetensors")}
+    return {"python": platform.python_version()} | libraries
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,17 +136,17 @@ class Vector:
     versions: dict[str, str] = field(default_factory=versions)
 
 
-def make(case: Case, format: str, seed: int = 0, *, threads: int | None = None) -> Vector:
+def make(case: Case, format: str) -> Vector:
     """Ask the oracle.
 
     The bound is the float64 path's: its float32 path may be larger in the third digit, and changes
     with the machine in all of them.
     """
-    problem = case.problem(FORMATS[format], seed=seed)
-    answer = blockwise.attention(problem, threads=threads)
-    allowed = error_bound(problem, result=answer, threads=threads, float64=True)
+    problem = case.problem(FORMATS[format], seed=SEED)
+    answer = blockwise.attention(problem)
+    allowed = error_bound(problem, result=answer, float64=True)
     bound = Result(**{name: _up(tensor) for name, tensor in allowed.worst.tensors()})
-    text = about(case, format, seed, problem)
+    text = about(case, format, problem)
     return Vector(about=text, problem=problem, answer=answer, bound=bound)
 
 
@@ -75,7 +157,7 @@ def _up(worst: Array) -> Array:
     return np.where(narrow < worst, np.nextafter(narrow, np.float32(np.inf)), narrow)
 
 
-def content(vector: Vector) -> bytes:
+def content_of(vector: Vector) -> bytes:
     """The bytes of the vector's file."""
     tensors, metadata = encoded(vector.problem)
     for prefix, result in ((ANSWER, vector.answer), (BOUND, vector.bound)):
@@ -92,7 +174,7 @@ def _ordered(written: bytes) -> bytes:
     return len(aligned).to_bytes(8, "little") + aligned + written[end:]
 
 
-def load(path: Path) -> Vector:
+def load_vector(path: Path) -> Vector:
     """The vector in a file.
 
     Raises

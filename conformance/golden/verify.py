@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from conformance.cases.saved import SavedProblem
-from conformance.golden import layouts, raw_files, stored
+from conformance.golden import layouts, manifest, raw_files
 from conformance.golden.export import chosen
-from conformance.golden.refused import Refused
+from conformance.golden.files import GoldenError
 from conformance.golden.sets import Set
 from conformance.golden.vector import Vector
 from conformance.kernel import UsageError
@@ -37,10 +37,13 @@ def main(golden: Set, options: argparse.Namespace) -> int:
 
     Raises
     ------
-    UsageError, Refused
+    UsageError
+        If there is no such vector, or the layout cannot hold it.
+    GoldenError
+        If a file of the set is not what the manifest says, or one of the program's is missing.
     """
     (entry,) = chosen(golden, [options.case])
-    vector = stored.load(golden.folder, entry)
+    vector = manifest.load(golden.folder, entry)
     layout = options.layout or layouts.default(vector.problem)
     if not layouts.fits(vector.problem, layout):
         raise UsageError(f"--layout {layout}: {entry.key} is packed, which only TND can hold")
@@ -56,7 +59,7 @@ def main(golden: Set, options: argparse.Namespace) -> int:
 
 
 def expected_of(vector: Vector, *, forward: bool) -> Expected:
-    """The expected answer of a vector; with `forward`, without gradients."""
+    """What a vector expects of a program; with `forward`, without gradients."""
     case = SavedProblem(vector.about.key, vector.problem, answer=vector.answer)
     case = case.without_gradients() if forward else case
     return Expected(problem=case.saved, known=case.answer)
@@ -67,7 +70,7 @@ def read(expected: Expected, folder: Path, *, layout: str, kind: str) -> Result:
 
     Raises
     ------
-    Refused
+    GoldenError
         If there is no out, or a file has the wrong size or type.
     """
     found = {}
@@ -79,7 +82,7 @@ def read(expected: Expected, folder: Path, *, layout: str, kind: str) -> Result:
         if flat is not None:
             found[name] = layouts.restored(name, flat, want.shape, layout)
     if "out" not in found:
-        raise Refused(f"{raw_files.file_of(folder, 'out', kind)} is not there: write out there")
+        raise GoldenError(f"{raw_files.file_of(folder, 'out', kind)} is not there: write out there")
     return Result(**found)
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from conformance.cases import all_cases
 from conformance.cases.case import Case
 from conformance.cases.saved import AnyCase, SavedProblem
-from conformance.golden import suite
-from conformance.golden.refused import Refused
+from conformance.golden.files import GoldenError
+from conformance.golden.sets import saved_problems
 from conformance.kernel import LoadedKernel, UsageError, load
 from conformance.kernel.isolate import Isolated
 from conformance.problem_file import load as load_problem
@@ -68,8 +68,8 @@ class Run:
             If a file of theirs is not what their manifest says.
         """
         try:
-            vectors = suite.vectors() if self.has_vectors else ()
-        except Refused as error:
+            vectors = saved_problems() if self.has_vectors else ()
+        except GoldenError as error:
             raise UsageError(str(error)) from None
         return tuple(one.without_gradients() for one in vectors) if self.forward else vectors
 

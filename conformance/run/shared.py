@@ -91,6 +91,6 @@ class Shared:
         )
 
     def _golden_record(self, kernel: LoadedKernel) -> GoldenRecord | None:
-        from conformance.golden import suite
+        from conformance.golden.sets import record_of
 
-        return suite.record_of(kernel)
+        return record_of(kernel)

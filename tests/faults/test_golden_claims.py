@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.cases.faults import FAULTS
-from conformance.golden import manifest, stored
+from conformance.golden import manifest
 from conformance.golden.manifest import Entry
 from conformance.golden.sets import FOLDER
 from conformance.golden.verify import expected_of, judged
@@ -25,7 +25,7 @@ CLAIMS = [
 
 
 def verdict(entry: Entry, fault: str) -> Verdict:
-    vector = stored.load(FOLDER, entry)
+    vector = manifest.load(FOLDER, entry)
     expected = expected_of(vector, forward=False)
     kernel = Host() if fault == WHOLE else MUTANTS[fault]()
     return judged(vector, expected, kernel(expected.problem))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conformance.cases.case import Case
 from conformance.golden.manifest import NAME, VECTORS
-from conformance.golden.sets import COMMITTED, Set
+from conformance.golden.sets import Set
 
 PLAIN = Case("plain", "two tiles", batch=1, seqlen_q=17, seqlen_k=33, head_dim=8, formats=("bf16",))
 CAUSAL = Case("causal", "cut", batch=1, seqlen_q=9, head_dim=4, window=(None, 0), formats=("fp32",))
@@ -23,8 +23,8 @@ HIDDEN = Case(
 CASES = (PLAIN, CAUSAL, HIDDEN)
 
 
-def golden_set(folder: Path, cases: tuple[Case, ...] = CASES, *, seeds: int = 1) -> Set:
-    return Set(name=COMMITTED, folder=folder, cases=cases, seeds=seeds)
+def golden_set(folder: Path, cases: tuple[Case, ...] = CASES) -> Set:
+    return Set(folder=folder, cases=cases)
 
 
 def files(folder: Path) -> dict[str, bytes]:

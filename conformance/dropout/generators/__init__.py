@@ -1,1 +1,1 @@
-"""Generators of dropout masks that are known, and faulty ones."""
+"""Generators of dropout masks whose stream is known, and the comparison with a declared one."""

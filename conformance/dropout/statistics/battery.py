@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.dropout.power.faults import fewest_bits
+from conformance.dropout.battery_power.faults import fewest_bits
 from conformance.dropout.statistics import blocks, correlations, lags, plane, rates
-from conformance.dropout.statistics.call import CallMasks, spectrum
 from conformance.dropout.statistics.findings import Findings
-from conformance.dropout.statistics.masks import Masks, Refused
-from conformance.dropout.statistics.totals import Totals
+from conformance.dropout.statistics.masks import CallMasks, Masks, Refused, Totals, spectrum
 from conformance.dropout.statistics.z_scores import Draw, Test, one
 from reference.parallel.workers import cores
 

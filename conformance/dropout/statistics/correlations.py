@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.dropout.statistics import z_scores
-from conformance.dropout.statistics.call import CallMasks
-from conformance.dropout.statistics.totals import Totals
+from conformance.dropout.statistics.masks import CallMasks, Totals
 from conformance.dropout.statistics.z_scores import Draw, Scores, Test, family, one
 
 Counts = NDArray[np.int64]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from conformance.dropout.statistics.masks import Totals
 from conformance.dropout.statistics.rates import readings
-from conformance.dropout.statistics.totals import Totals
 from conformance.dropout.statistics.z_scores import Test
 
 COPY = 0.7  # correlation from which decisions are called the same

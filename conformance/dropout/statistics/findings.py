@@ -8,10 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from conformance.dropout.generators.faulty import FAULTY, PERIOD
-from conformance.dropout.power.faults import cannot_tell
+from conformance.dropout.battery_power.faults import cannot_tell
+from conformance.dropout.battery_power.faulty import FAULTY, PERIOD
 from conformance.dropout.statistics.diagnosis import likely
-from conformance.dropout.statistics.totals import Totals
+from conformance.dropout.statistics.masks import Totals
 from conformance.dropout.statistics.z_scores import Test
 
 

@@ -11,8 +11,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from conformance.dropout.statistics import z_scores
-from conformance.dropout.statistics.call import CallMasks
-from conformance.dropout.statistics.totals import Totals
+from conformance.dropout.statistics.masks import CallMasks, Totals
 from conformance.dropout.statistics.z_scores import Draw, Scores, Test, one, worst_of
 
 LOOKED_AT = 16  # distances with the largest covariances, whose chance is taken exactly

@@ -7,8 +7,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy import stats
 
-from conformance.dropout.statistics.call import CallMasks
-from conformance.dropout.statistics.totals import Totals
+from conformance.dropout.statistics.masks import CallMasks, Totals
 from conformance.dropout.statistics.z_scores import Draw, Test, any_rate, binomial, family, worst_of
 
 EDGE = 1024  # of the corner of a plane that is looked at

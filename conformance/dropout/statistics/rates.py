@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.dropout.statistics.call import CallMasks
-from conformance.dropout.statistics.totals import Totals
+from conformance.dropout.statistics.masks import CallMasks, Totals
 from conformance.dropout.statistics.z_scores import Draw, Test, any_rate, binomial, family, one
 from reference.formats import BF16, FP16
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from conformance.dropout.battery_power import faults
+from conformance.dropout.battery_power.calibrate import calibrate
+from conformance.dropout.battery_power.faults import CALLS, FAULTS, fewest_bits
+from conformance.dropout.battery_power.faulty import FAULTY
+from conformance.dropout.battery_power.power import row, shape_of
 from conformance.dropout.generators.declared import compared, difference
-from conformance.dropout.generators.faulty import FAULTY
 from conformance.dropout.generators.known import GENERATORS, Generator, philox, stream
-from conformance.dropout.power import faults
-from conformance.dropout.power.calibrate import calibrate
-from conformance.dropout.power.faults import CALLS, FAULTS, fewest_bits
-from conformance.dropout.power.power import row, shape_of
 from conformance.dropout.statistics import z_scores
 from conformance.dropout.statistics.battery import battery
 from conformance.dropout.statistics.masks import Masks, Refused

@@ -1,4 +1,4 @@
-"""Generators of masks are what their descriptions say, and packed decisions come back."""
+"""Generators of masks are what their descriptions say."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from oracle.random123 import KNOWN_ANSWERS
 
+from conformance.dropout.battery_power.faulty import FAULTY
 from conformance.dropout.generators import aicpu
-from conformance.dropout.generators.faulty import FAULTY
 from conformance.dropout.generators.known import (
     GENERATORS,
     PER_CALL,
@@ -16,7 +16,6 @@ from conformance.dropout.generators.known import (
     stream,
     torch_mem_efficient,
 )
-from conformance.dropout.packed import pack, packed_bytes, unpack
 from conformance.dropout.statistics.masks import Masks
 from reference.dropout import Dropout
 from reference.formats import BF16
@@ -25,33 +24,10 @@ KNOWN = {**GENERATORS, **FAULTY}
 SMALL = (1, 2, 33, 65)
 
 
-def test_packed_decisions_come_back() -> None:
-    for count in range(129):
-        keep = np.random.default_rng(count).random(count) < 0.7
-        bits = pack(keep)
-        assert bits.size == packed_bytes(count) == (count + 127) // 128 * 16
-        np.testing.assert_array_equal(unpack(bits, count), keep, err_msg=f"{count} decisions")
-
-
 def test_packed_decisions_are_those_that_a_problem_reads() -> None:
     keep = np.random.default_rng(0).random(300) < 0.5
-    assert (Dropout(p=0.5, bits=pack(keep)).keep(np.array([0]), 300)[0] == keep).all()
-    assert unpack(np.array([0b00000001, 0b10000000, *[0] * 14], np.uint8), 16).nonzero()[
-        0
-    ].tolist() == [0, 15]
-
-
-@pytest.mark.parametrize(
-    ("bits", "words"),
-    [
-        (np.zeros(32, np.uint8), "the mask has 32 bytes: 100 decisions take 16, 16 for each 128"),
-        (np.zeros(16, np.int8), "int8.*: give a flat uint8 array"),
-        (np.zeros((4, 4), np.uint8), "give a flat uint8 array"),
-    ],
-)
-def test_a_packed_mask_of_the_wrong_length_or_type_is_refused(bits: object, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        unpack(bits, 100)
+    bits = np.packbits(keep, bitorder="little")
+    assert (Dropout(p=0.5, bits=bits).keep(np.array([0]), 300)[0] == keep).all()
 
 
 @pytest.mark.parametrize(

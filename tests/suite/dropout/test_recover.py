@@ -66,7 +66,7 @@ def test_an_answer_that_tells_of_no_decision_is_refused_in_a_sentence(tmp_path, 
         "    answer = dense.attention(problem)\n"
         "    return replace(answer, out=answer.out * 0.4)\n"
     )
-    assert main(["--kernel", f"{tmp_path}/odd.py:kernel", "--p", "0.1"]) == 1
+    assert main(["kernel", f"{tmp_path}/odd.py:kernel", "--p", "0.1"]) == 1
     said = capsys.readouterr().out
     assert said.startswith("rejected: out tells of no decision at 9")
     assert "its weight times 0.4444" in said

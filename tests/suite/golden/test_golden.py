@@ -11,14 +11,10 @@ import numpy as np
 import pytest
 from support.golden_set import CASES, CAUSAL, HIDDEN, PLAIN, files, golden_set, vector_file
 
-from conformance.golden import check as checking
-from conformance.golden import examine, manifest, vector
-from conformance.golden import write as writing
-from conformance.golden.check import check
-from conformance.golden.diff import diff
+from conformance.golden import manifest, update, vector
 from conformance.golden.digest import digest
 from conformance.golden.same import moved_bounds
-from conformance.golden.write import REMOVED, write
+from conformance.golden.update import REMOVED, check, diff, write
 from reference import blockwise
 from reference.bounds import error_bound
 from reference.contract import Contract
@@ -30,7 +26,7 @@ HEAL = "python -m conformance.golden --folder {} --write"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written")
-    write(golden_set(folder), jobs=1)
+    write(golden_set(folder))
     return folder
 
 
@@ -55,23 +51,17 @@ def oracle(monkeypatch: pytest.MonkeyPatch, attention: object) -> None:
 
 
 def code_of_today(monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
-    for module in (checking, writing, examine):
-        monkeypatch.setattr(module, "oracle_digest", lambda: digest)
+    monkeypatch.setattr(update, "oracle_digest", lambda: digest)
 
 
 def test_a_set_just_written_is_up_to_date(folder):
-    assert check(golden_set(folder), jobs=1) == []
+    assert check(golden_set(folder)) == []
 
 
 def test_writing_again_changes_no_byte(folder):
     before = files(folder)
-    assert write(golden_set(folder), jobs=1) == {}
+    assert write(golden_set(folder)) == {}
     assert files(folder) == before
-
-
-def test_the_same_vectors_are_the_same_bytes_in_any_number_of_processes(written, tmp_path):
-    write(golden_set(tmp_path), jobs=2)
-    assert files(tmp_path) == files(written)
 
 
 def test_another_order_of_sums_is_no_change(folder, monkeypatch):
@@ -79,12 +69,12 @@ def test_another_order_of_sums_is_no_change(folder, monkeypatch):
     problem = vector.make(PLAIN, "bf16").problem
     other, usual = in_other_tiles(problem), blockwise.attention(problem)
     assert not np.array_equal(other.dq, usual.dq)
-    assert check(golden_set(folder), jobs=1) == []
+    assert check(golden_set(folder)) == []
 
 
 def test_an_oracle_that_answers_otherwise_is_told_by_vector_and_command(folder, monkeypatch):
     oracle(monkeypatch, off_where_causal)
-    (line,) = check(golden_set(folder), jobs=1)
+    (line,) = check(golden_set(folder))
     assert line.startswith(f"{vector_file(folder, 'causal-fp32')}: answer.out[")
     assert " -> " in line and line.endswith(HEAL.format(folder))
 
@@ -93,20 +83,20 @@ def test_write_replaces_what_moved_and_nothing_else(folder, monkeypatch):
     oracle(monkeypatch, off_where_causal)
     code_of_today(monkeypatch, "c" * 64)
     before = files(folder)
-    assert list(write(golden_set(folder), jobs=1)) == ["causal-fp32"]
+    assert list(write(golden_set(folder))) == ["causal-fp32"]
     after = files(folder)
     same = {name for name in before if "causal" not in name and name != manifest.NAME}
     assert same and all(after[name] == before[name] for name in same)
-    assert check(golden_set(folder), jobs=1) == []
+    assert check(golden_set(folder)) == []
 
 
 def test_numbers_that_a_library_moved_are_told_and_healed(folder, monkeypatch):
     oracle(monkeypatch, off_where_causal)
-    monkeypatch.setattr("conformance.golden.about.versions", lambda: {"numpy": "99"})
-    (line,) = check(golden_set(folder), jobs=1)
+    monkeypatch.setattr("conformance.golden.vector.versions", lambda: {"numpy": "99"})
+    (line,) = check(golden_set(folder))
     assert "causal-fp32" in line
-    assert list(write(golden_set(folder), jobs=1)) == ["causal-fp32"]
-    assert check(golden_set(folder), jobs=1) == []
+    assert list(write(golden_set(folder))) == ["causal-fp32"]
+    assert check(golden_set(folder)) == []
 
 
 def spoilt(value: float):
@@ -123,7 +113,7 @@ def spoilt(value: float):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_none_is_told_whatever_rounding_allows(value, folder, monkeypatch):
     oracle(monkeypatch, spoilt(value))
-    lines = check(golden_set(folder), jobs=1)
+    lines = check(golden_set(folder))
     assert len(lines) == 3 and all(f"-> {value:.9g} (inf x rounding)" in line for line in lines)
 
 
@@ -143,18 +133,18 @@ def test_bounds_may_differ_by_a_step_of_float32_and_no_more():
 def test_a_bound_that_changed_is_told(folder, monkeypatch):
     looser = partial(error_bound, contract=Contract(exp_ulps=4.01))
     monkeypatch.setattr(vector, "error_bound", looser)
-    lines = check(golden_set(folder), jobs=1)
+    lines = check(golden_set(folder))
     assert len(lines) == 3 and all("bound.out[" in line for line in lines)
 
 
 def test_code_that_changed_without_its_answers_is_told_and_healed(folder, monkeypatch):
     code_of_today(monkeypatch, "0" * 64)
-    (line,) = check(golden_set(folder), jobs=1)
+    (line,) = check(golden_set(folder))
     assert "the oracle's code changed, its 3 answers did not" in line
     vectors = files(folder / manifest.VECTORS)
-    assert write(golden_set(folder), jobs=1) == {}
+    assert write(golden_set(folder)) == {}
     assert files(folder / manifest.VECTORS) == vectors
-    assert check(golden_set(folder), jobs=1) == []
+    assert check(golden_set(folder)) == []
 
 
 def changed(case, **fields):
@@ -175,16 +165,16 @@ CHANGES = {
 def test_a_case_that_changed_is_told_and_healed(name, folder):
     cases, key, what = CHANGES[name]
     golden = golden_set(folder, cases)
-    (line,) = check(golden, jobs=1)
+    (line,) = check(golden)
     assert key in line and line.endswith(HEAL.format(folder))
-    (moved,) = write(golden, jobs=1).items()
+    (moved,) = write(golden).items()
     assert moved[0] == key and what in "; ".join(moved[1])
-    assert check(golden, jobs=1) == []
+    assert check(golden) == []
 
 
 def test_new_words_leave_the_tensors_as_they_are(folder):
     before = manifest.read(folder).entries["hidden-fp16"]
-    write(golden_set(folder, changed(HIDDEN, why="rows")), jobs=1)
+    write(golden_set(folder, changed(HIDDEN, why="rows")))
     after = manifest.read(folder).entries["hidden-fp16"]
     assert after.tensors == before.tensors and after.about.why == "rows"
 
@@ -213,38 +203,17 @@ def test_killed_at_any_moment_the_old_set_is_intact(count, folder, monkeypatch):
     with monkeypatch.context() as patch:
         killed_at(patch, count)
         with pytest.raises(Killed):
-            write(golden_set(folder, other), jobs=1)
+            write(golden_set(folder, other))
     after = files(folder)
     assert {name: after[name] for name in before} == before
-    write(golden_set(folder, other), jobs=1)
-    assert check(golden_set(folder, other), jobs=1) == []
-
-
-def test_an_interrupted_set_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    golden = golden_set(tmp_path, seeds=2)
-    with monkeypatch.context() as patch:
-        killed_at(patch, 4)
-        with pytest.raises(Killed):
-            write(golden, jobs=1)
-    made = []
-    whole = vector.make
-    monkeypatch.setattr(vector, "make", lambda *a, **k: made.append(a) or whole(*a, **k))
-    write(golden, jobs=1)
-    assert len(made) == 2 and len(files(tmp_path / manifest.VECTORS)) == 6
-    assert check(golden, jobs=1) == []
-
-
-def test_seeds_have_other_numbers(tmp_path):
-    write(golden_set(tmp_path, (PLAIN,), seeds=2), jobs=1)
-    zero, one = manifest.read(tmp_path).entries.values()
-    assert (zero.key, one.key) == ("plain-bf16", "plain-bf16-seed1")
-    assert zero.tensors["q"]["sha256"] != one.tensors["q"]["sha256"]
+    write(golden_set(folder, other))
+    assert check(golden_set(folder, other)) == []
 
 
 def test_diff_tells_old_and_new(folder, written):
     assert diff(written, folder) == []
     moved = (replace(PLAIN, scale=1.0), replace(CAUSAL, why="other words"))
-    write(golden_set(folder, moved), jobs=1)
+    write(golden_set(folder, moved))
     assert diff(written, folder) == [
         "causal-fp32: words changed",
         "hidden-fp16: removed",

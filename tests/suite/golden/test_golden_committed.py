@@ -9,10 +9,10 @@ import pytest
 
 from conformance.cases import all_cases
 from conformance.cases.golden import CASES
-from conformance.golden import manifest, stored
+from conformance.golden import manifest
 from conformance.golden.manifest import RECORDS, VECTORS
 from conformance.golden.sets import FOLDER
-from conformance.golden.vector import content
+from conformance.golden.vector import content_of
 from conformance.problem_file import load
 from reference.formats import FORMATS
 from reference.problem.features import FEATURES
@@ -82,6 +82,6 @@ def test_a_vector_is_a_problem_that_the_suite_reads(name):
 
 def test_every_vector_is_what_the_manifest_says_and_writes_back_the_same_bytes():
     for entry in ENTRIES.values():
-        vector = stored.load(FOLDER, entry)
+        vector = manifest.load(FOLDER, entry)
         assert vector.problem.format == FORMATS[entry.about.format]
-        assert content(vector) == (FOLDER / entry.file).read_bytes()
+        assert content_of(vector) == (FOLDER / entry.file).read_bytes()

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance.golden import layouts, manifest, raw_files, stored
+from conformance.golden import layouts, manifest, raw_files
 from conformance.golden.__main__ import main
 from conformance.golden.sets import FOLDER
 from conformance.golden.vector import Vector
@@ -28,7 +28,7 @@ NATIVE |= {"int64": "<i8", "uint8": "u1"}
 
 
 def vector(name: str) -> Vector:
-    return stored.load(FOLDER, ENTRIES[name])
+    return manifest.load(FOLDER, ENTRIES[name])
 
 
 def exported(folder: Path, name: str, *words: str) -> Path:
@@ -164,8 +164,8 @@ def test_files_that_cannot_be_judged_are_one_line(spoil, text, tmp_path, capsys)
     answer(vector(DENSE), tmp_path, layout="BSND")
     spoil(tmp_path)
     assert main(["verify", "--case", DENSE, "--out-dir", str(tmp_path)]) == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert str(tmp_path) in said and text in said
+    (message,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path) in message and text in message
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_npy_files_that_hold_something_else_are_one_line(content, text, tmp_path
         np.save(tmp_path / "dq.npy", content)
     words = ["--case", DENSE, "--out-dir", str(tmp_path), "--format", "npy"]
     assert main(["verify", *words]) == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert str(tmp_path / "dq.npy") in said and text in said
+    (message,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "dq.npy") in message and text in message
 
 
 def test_a_missing_gradient_fails_unless_only_the_forward_is_asked(tmp_path, capsys):

@@ -16,10 +16,10 @@ from support.golden_set import CASES, PLAIN, edit_manifest, files, golden_set, v
 
 from conformance.golden import manifest, records
 from conformance.golden.__main__ import main
-from conformance.golden.refused import Refused
+from conformance.golden.files import GoldenError
 from conformance.golden.scoring import check_record, write_record
 from conformance.golden.sets import FOLDER
-from conformance.golden.write import write
+from conformance.golden.update import write
 from conformance.kernel import LoadedKernel, UsageError, load
 from conformance.run.run import prepare
 from conformance.verdict.verdict import TensorVerdict, Verdict
@@ -44,7 +44,7 @@ def kernel(name: str, **attributes: object) -> LoadedKernel:
 @pytest.fixture
 def golden(tmp_path: Path):
     golden = golden_set(tmp_path)
-    write(golden, jobs=1)
+    write(golden)
     return golden
 
 
@@ -92,9 +92,9 @@ def test_another_toolchain_has_a_record_of_its_own(golden):
 def test_vectors_that_changed_are_told_and_new_words_are_none(golden):
     write_record(golden, kernel("forward_only"))
     words = tuple(replace(case, why="other words") for case in CASES)
-    write(golden_set(golden.folder, words), jobs=1)
+    write(golden_set(golden.folder, words))
     assert check_record(golden, kernel("forward_only")) == []
-    write(golden_set(golden.folder, (replace(PLAIN, scale=0.5), *CASES[1:])), jobs=1)
+    write(golden_set(golden.folder, (replace(PLAIN, scale=0.5), *CASES[1:])))
     (line,) = check_record(golden, kernel("forward_only"))
     assert "vectors changed since forward_only was recorded, plain-bf16: python" in line
 
@@ -110,7 +110,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_kernel_that_fails_is_not_recorded(name, golden):
     before = files(golden.folder)
-    with pytest.raises(Refused) as error:
+    with pytest.raises(GoldenError) as error:
         write_record(golden, kernel(name))
     assert REFUSED[name] in str(error.value) and "\n" not in str(error.value)
     assert files(golden.folder) == before
@@ -155,7 +155,7 @@ def test_a_record_that_cannot_be_read_is_refused(golden):
     write_record(golden, loaded)
     path = records.path_of(golden.folder, loaded)
     path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 9'))
-    with pytest.raises(Refused, match="has format_version 9"):
+    with pytest.raises(GoldenError, match="has format_version 9"):
         check_record(golden, loaded)
 
 
@@ -204,7 +204,7 @@ def test_the_suite_holds_other_kernels_to_the_bound():
 
 
 def test_the_suite_does_not_begin_on_spoilt_vectors(golden, monkeypatch):
-    monkeypatch.setattr("conformance.golden.suite.FOLDER", golden.folder)
+    monkeypatch.setattr("conformance.golden.sets.FOLDER", golden.folder)
     asked = {"kernels": [f"{KERNELS}:forward_only"]}
     assert [one.id for one in prepare(**asked).vectors] == ["causal", "hidden", "plain"]
     assert prepare(**asked, tier="smoke").vectors == ()
@@ -223,7 +223,7 @@ def test_the_committed_records_are_as_their_schema_says():
 
 def test_a_spoilt_vector_stops_the_recording(golden, capsys):
     edit_manifest(golden.folder, '"oracle"', '"orakel"')
-    with pytest.raises(Refused, match="manifest"):
+    with pytest.raises(GoldenError, match="manifest"):
         write_record(golden, kernel("forward_only"))
 
 

@@ -14,14 +14,13 @@ from support.golden_set import edit_manifest, files, golden_set, vector_file
 
 from conformance.golden import manifest
 from conformance.golden.__main__ import main
-from conformance.golden.check import check
-from conformance.golden.refused import Refused
-from conformance.golden.write import write
+from conformance.golden.files import GoldenError
+from conformance.golden.update import check, write
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(golden_set(tmp_path), jobs=1)
+    write(golden_set(tmp_path))
     return tmp_path
 
 
@@ -114,7 +113,7 @@ VECTOR = {
 def test_a_spoilt_vector_is_refused_in_one_line(name, folder):
     spoil, text = VECTOR[name]
     spoil(folder)
-    lines = check(golden_set(folder), jobs=1)
+    lines = check(golden_set(folder))
     assert any(str(folder) in line and text in line and "\n" not in line for line in lines)
 
 
@@ -122,16 +121,16 @@ def test_a_spoilt_vector_is_refused_in_one_line(name, folder):
 def test_write_refuses_a_spoilt_vector_and_loses_nothing(name, folder, monkeypatch):
     VECTOR[name][0](folder)
     before = files(folder)
-    monkeypatch.setattr("conformance.golden.write.oracle_digest", lambda: "0" * 64)
-    with pytest.raises(Refused):
-        write(golden_set(folder), jobs=1)
+    monkeypatch.setattr("conformance.golden.update.oracle_digest", lambda: "0" * 64)
+    with pytest.raises(GoldenError):
+        write(golden_set(folder))
     assert files(folder) == before
 
 
 def test_write_makes_a_missing_vector_again(folder):
     before = files(folder)
     vector_file(folder, "plain").unlink()
-    write(golden_set(folder), jobs=1)
+    write(golden_set(folder))
     assert files(folder) == before
 
 
@@ -176,9 +175,9 @@ def test_a_set_that_is_not_there_is_refused_in_one_line(tmp_path, capsys):
 def test_files_that_no_manifest_names_are_told_and_removed(folder):
     left = vector_file(folder, "plain").with_name("plain-bf16.0123456789ab.safetensors")
     left.write_bytes(b"")
-    (line,) = check(golden_set(folder), jobs=1)
+    (line,) = check(golden_set(folder))
     assert line.startswith(f"{left}: the manifest does not name it")
-    write(golden_set(folder), jobs=1)
+    write(golden_set(folder))
     assert not left.exists()
 
 
@@ -186,13 +185,11 @@ def test_an_unfinished_file_is_not_taken_for_a_vector(tmp_path):
     left = tmp_path / manifest.VECTORS / "plain-bf16.0123456789ab.safetensors"
     left.parent.mkdir()
     left.write_bytes(b"half of it")
-    write(golden_set(tmp_path), jobs=1)
-    assert not left.exists() and check(golden_set(tmp_path), jobs=1) == []
+    write(golden_set(tmp_path))
+    assert not left.exists() and check(golden_set(tmp_path)) == []
 
 
 WRONG_USE = {
-    "large": (["--set", "large", "--check"], "give the folder for it, --folder DIR"),
-    "seeds": (["--seeds", "2", "--write"], "--seeds is for the large set"),
     "kernel": (["--kernel", "no_such_module:f", "--check"], "there is no module"),
     "case": (["verify", "--case", "g-1x1", "--out-dir", "."], "try g-1x1-fp16"),
 }

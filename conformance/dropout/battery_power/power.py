@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from scipy import stats
 
+from conformance.dropout.battery_power.faults import CALLS, FAULTS, POWER, Fault, fewest_bits, level
 from conformance.dropout.generators.declared import difference
 from conformance.dropout.generators.known import GENERATORS, Shape
-from conformance.dropout.power.faults import CALLS, FAULTS, POWER, Fault, fewest_bits, level
 from conformance.dropout.statistics.battery import battery
+from conformance.progress import watched
 
 HEADS = 2
 OTHERWISE = 10**6  # bits where no number of them helps, and where only the comparison is made
@@ -105,15 +105,9 @@ def _counts_beyond(p: float, actual: float, bits: int, alpha: float) -> int:
     return int(np.count_nonzero((counts < edge[0]) | (counts > edge[1])))
 
 
-def power(
-    *,
-    p: float,
-    alpha: float,
-    runs: int,
-    watch: Callable[[Iterable[Fault]], Iterable[Fault]] = iter,
-) -> str:
-    """The table of all faults; `watch` sees each fault."""
+def power(*, p: float, alpha: float, runs: int) -> str:
+    """The table of all faults, one line for each, as text."""
     head = f"{'fault':14} {'calculated':>13} {'measured':>13} {'power':>9} {'runs':>9}  found by"
     lines = [f"p = {p}, alpha = {alpha:g}, bits for power {POWER} in two calls of two heads", head]
-    lines += [row(fault, p=p, alpha=alpha, runs=runs).text() for fault in watch(FAULTS)]
+    lines += [row(fault, p=p, alpha=alpha, runs=runs).text() for fault in watched(FAULTS, "faults")]
     return "\n".join(lines)

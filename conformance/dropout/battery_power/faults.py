@@ -11,10 +11,10 @@ import numpy as np
 import scipy.fft
 from scipy import stats
 
-from conformance.dropout.generators import faulty
-from conformance.dropout.generators.faulty import FAULTY
+from conformance.dropout.battery_power import faulty
+from conformance.dropout.battery_power.faulty import FAULTY
 from conformance.dropout.generators.known import PER_CALL, Generator
-from conformance.dropout.statistics.call import LEADING
+from conformance.dropout.statistics.masks import LEADING
 from conformance.dropout.statistics.rates import readings
 
 TESTS = 60  # more than a run has; what alpha is shared by where their number is not known yet
@@ -97,7 +97,7 @@ class Fault:
     Attributes
     ----------
     name : str
-        Its generator in `conformance.dropout.generators.faulty`.
+        Its generator in `conformance.dropout.battery_power.faulty`.
     rate : function (p) -> float, or None
         How often it drops instead of p.
     copies : function (p, alpha) -> int, or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import stats
 
 from conformance.dropout.generators.known import Generator, Shape
 from conformance.dropout.statistics.battery import battery
+from conformance.progress import watched
 
 SHAPE = (2, 4, 125, 250)  # no power of two; four calls are 1e6 bits
 CALLS = 4
@@ -87,11 +88,10 @@ def calibrate(
     runs: int,
     shape: Shape = SHAPE,
     calls: int = CALLS,
-    watch: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Calibration:
-    """Run the battery on a generator with seeds 0, 1, ...; `watch` sees each run."""
+    """The p-values of `runs` runs of the battery on a generator, with seeds 0, 1, ..."""
     found: dict[str, list[float]] = {}
-    for seed in watch(range(runs)):
+    for seed in watched(range(runs), "runs"):
         findings = battery(generator.calls(calls, p=p, shape=shape, seed=seed))
         for test in findings.tests:
             found.setdefault(test.name, []).append(test.p_value)

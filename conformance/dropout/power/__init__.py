@@ -1,1 +1,0 @@
-"""What the statistics find, and how often they are wrong."""
