@@ -12,7 +12,7 @@ from conformance.kernel.declared import AttentionKernel, attention_kernel, name_
 from conformance.keywords import named, require_carriers
 from conformance.laws.transform import visible_pairs
 from reference.contract import Contract
-from reference.formats import Array
+from reference.formats import Array, Format
 from reference.problem import Problem, Result
 
 KEYWORDS: dict[str, Callable[[Problem], Any]] = {
@@ -38,7 +38,7 @@ def from_numpy(
     supports: tuple[str, ...] = ("fp16", "bf16", "fp32"),
     layout: Literal["bshd", "bhsd"] = "bshd",
 ) -> AttentionKernel:
-    """A kernel that runs `function` on a problem's arrays, and rounds its results to their format.
+    """A kernel that runs `function` on a problem's arrays, and rounds results as its contract says.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def from_numpy(
         answer = function(*_inputs(problem, swap), **_keywords(function, problem))
         out, lse = answer if isinstance(answer, tuple) else (answer, None)
         result = Result(
-            out=_stored(out, problem, swap), lse=None if lse is None else _statistic(lse, problem)
+            out=_stored(out, _stored_as(contract, problem), swap),
+            lse=None if lse is None else _statistic(lse, problem),
         )
         if problem.dout is None:
             return result
@@ -103,7 +104,7 @@ def from_numpy(
         assert backward is not None and problem.dout is not None
         given = (_ordered(out, swap), lse, _ordered(problem.dout, swap))
         arrays = backward(*_inputs(problem, swap), *given, **_keywords(backward, problem))
-        return _named_gradients(arrays, problem, swap)
+        return _named_gradients(arrays, problem, _stored_as(contract, problem), swap)
 
     words = (*supports, *(("backward",) if backward and "backward" not in supports else ()))
     declare = attention_kernel(
@@ -123,7 +124,9 @@ def _keywords(function: Callable[..., Any], problem: Problem) -> dict[str, Any]:
     return {name: KEYWORDS[name](problem) for name in named(function, KEYWORDS)}
 
 
-def _named_gradients(arrays: Sequence[Array], problem: Problem, swap: bool) -> dict[str, Array]:
+def _named_gradients(
+    arrays: Sequence[Array], problem: Problem, format: Format, swap: bool
+) -> dict[str, Array]:
     """What a backward returns, by name, in the formats and layouts of a Result."""
     names = ["dq", "dk", "dv"]
     names += ["dbias"] if problem.bias is not None else []
@@ -134,7 +137,7 @@ def _named_gradients(arrays: Sequence[Array], problem: Problem, swap: bool) -> d
     return {
         name: _statistic(array, problem)
         if name == "dsink"
-        else _stored(array, problem, swap and name != "dbias")
+        else _stored(array, format, swap and name != "dbias")
         for name, array in gradients.items()
     }
 
@@ -144,10 +147,17 @@ def _ordered(tensor: Array, swap: bool) -> Array:
     return tensor.swapaxes(1, 2) if swap and tensor.ndim == 4 else tensor
 
 
-def _stored(tensor: Array, problem: Problem, swap: bool) -> Array:
-    """A result as the kernel would store it: in the problem's format and layout."""
-    wide = np.asarray(tensor, np.float64 if problem.format.name == "fp64" else np.float32)
-    return problem.format.round(_ordered(wide, swap)).astype(problem.format.dtype)
+def _stored_as(
+    contract: Contract | Callable[[Problem], Contract] | None, problem: Problem
+) -> Format:
+    """The format in which the kernel promises its results: the problem's by default."""
+    promised = contract(problem) if callable(contract) else contract or Contract()
+    return promised.resolve(problem.format).out
+
+
+def _stored(tensor: Array, format: Format, swap: bool) -> Array:
+    """A result as the kernel would store it: in its format and the problem's layout."""
+    return format.round(_ordered(np.asarray(tensor, format.dtype), swap)).astype(format.dtype)
 
 
 def _statistic(array: Array, problem: Problem) -> Array:

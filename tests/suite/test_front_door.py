@@ -16,6 +16,7 @@ from conformance.laws.assertions import CAUSAL, grid, make_problem
 from conformance.laws.transform import pack
 from reference import dense
 from reference.contract import Contract
+from reference.formats import FP32
 from reference.problem import Problem, Result, Unsupported
 from suite.test_plugin import judge as run_suite
 
@@ -55,6 +56,12 @@ def test_a_numpy_function_with_gradients_is_a_right_kernel(format):
     verdict = judge(kernel, make_problem(format, mask=CAUSAL))
     assert verdict.passes() and {one.name for one in verdict.tensors} == {"out", "dq", "dk", "dv"}
     assert kernel.backward is not None
+
+
+def test_results_are_rounded_to_the_format_that_the_contract_promises():
+    contract = Contract(out=FP32, weights=FP32, dscores=FP32)
+    kernel = from_numpy(attention, backward=gradients, contract=contract, supports=FORMATS)
+    assert judge(kernel, make_problem("bf16")).passes()
 
 
 def test_a_numpy_function_may_have_heads_first():
