@@ -1,4 +1,4 @@
-"""Work: one problem's bound while it is made."""
+"""Work: the tensors of one problem's bound, filled in head by head."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from reference.bounds.backward import KeySums
 from reference.bounds.forward import Errors, Rows
 from reference.bounds.roundoffs import Roundoffs
-from reference.bounds.rows import part
 from reference.bounds.scaling import Units
 from reference.formats import Array
 from reference.problem import Problem, Result
 from reference.problem.head import Head
+from reference.problem.tiling import four_axes, rows_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Work:
-    """One problem's bound while it is made.
+    """The exact answer of one problem, and the worst errors and sigmas that are summed for it.
 
     Attributes
     ----------
@@ -64,12 +64,12 @@ class Work:
     def rows(self, head: Head, rows: range) -> Rows:
         """Exact statistics of some rows."""
         assert self.exact.out is not None and self.exact.lse is not None
-        lse, m = (part(x[head.at_lse], rows)[:, None] for x in (self.exact.lse, self.maxima))
-        dlse = 0.0 if head.dlse is None else part(head.dlse, rows)[:, None]
+        lse, m = (rows_of(x[head.at_lse], rows)[:, None] for x in (self.exact.lse, self.maxima))
+        dlse = 0.0 if head.dlse is None else rows_of(head.dlse, rows)[:, None]
         return Rows(
             rows=rows,
-            out=part(self.exact.out[head.at_q], rows),
-            dout=None if head.dout is None else part(head.dout, rows).astype(np.float64),
+            out=rows_of(self.exact.out[head.at_q], rows),
+            dout=None if head.dout is None else rows_of(head.dout, rows).astype(np.float64),
             lse=np.where(np.isfinite(lse), lse, 0.0),
             m=np.where(np.isfinite(m), m, 0.0),
             dlse=np.zeros_like(lse) + dlse,
@@ -87,10 +87,10 @@ class Work:
         assert worst.out is not None and worst.lse is not None
         assert sigma.out is not None and sigma.lse is not None
         return Errors(
-            out=part(worst.out[head.at_q], rows),
-            out_sigma=part(sigma.out[head.at_q], rows),
-            lse=part(worst.lse[head.at_lse], rows)[:, None],
-            lse_sigma=part(sigma.lse[head.at_lse], rows)[:, None],
+            out=rows_of(worst.out[head.at_q], rows),
+            out_sigma=rows_of(sigma.out[head.at_q], rows),
+            lse=rows_of(worst.lse[head.at_lse], rows)[:, None],
+            lse_sigma=rows_of(sigma.lse[head.at_lse], rows)[:, None],
         )
 
     @property
@@ -98,8 +98,7 @@ class Work:
         """Gradients at scores that are summed into one element of dbias, at most."""
         if self.problem.bias is None:
             return 0
-        shape = (1,) * (4 - self.problem.bias.ndim) + self.problem.bias.shape
-        sizes = zip(shape, self.problem.shape_scores, strict=True)
+        sizes = zip(four_axes(self.problem.bias).shape, self.problem.shape_scores, strict=True)
         return int(np.prod([full if size == 1 else 1 for size, full in sizes]))
 
     @property

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from reference.bounds.assemble import Work
-from reference.bounds.backward import Block, Gradients, RowSums, add_tile, arrivals
-from reference.bounds.rows import add_to_bias, part, row_blocks
+from reference.bounds.backward import Block, Gradients, RowSums, add_tile, row_statistics
+from reference.bounds.rows import add_to_bias
 from reference.bounds.scores import tiles
 from reference.problem.head import Head
+from reference.problem.tiling import blocks, rows_of
 
-PARTS = 4  # in which the keys of a row block may be taken side by side; fixed, so that sums are
+PARTS = 4  # of the keys of a row block, for threads; a fixed number, so that sums are fixed
 FINISHED = 256  # keys that are finished together: few enough to stay near the processor
 
 Map = Callable[[Callable[[Any], Any], list[Any]], list[Any]]
@@ -27,7 +28,7 @@ def add_group(work: Work, heads: list[Head], each: Map) -> None:
     terms = sum(head.seqlen_q for head in heads)
     for head in heads:
         if work.units(head).dtype == np.float64:
-            for rows in row_blocks(head, work.block_q):
+            for rows in blocks(head.seqlen_q, work.block_q):
                 _add_rows(work, head, rows, terms, each)
     _finish_keys(work, heads[0], terms)
 
@@ -39,7 +40,9 @@ def _add_rows(work: Work, head: Head, rows: range, terms: int, each: Map) -> Non
         r=work.r,
         units=units,
         at=at,
-        arrivals=arrivals(work.r, units, at, errors, exact_statistics=work.exact_statistics),
+        statistics=row_statistics(
+            work.r, units, at, errors, exact_statistics=work.exact_statistics
+        ),
         terms=terms,
         q=units.scaled_q(head, rows),
         dout=units.scaled_dout(head, rows),
@@ -63,7 +66,7 @@ def _add_rows(work: Work, head: Head, rows: range, terms: int, each: Map) -> Non
 
 
 def _add_bias(work: Work, block: Block, keys: range, g: Gradients) -> None:
-    head, rows, a, r, n = block.head, block.at.rows, block.arrivals, work.r, work.bias_terms
+    head, rows, a, r, n = block.head, block.at.rows, block.statistics, work.r, work.bias_terms
     unit = block.units.gradient
     assert work.worst.dbias is not None and work.sigma.dbias is not None
     worst = g.dx_error + r.gamma(n + 4) * np.abs(g.dx)
@@ -76,13 +79,13 @@ def _add_bias(work: Work, block: Block, keys: range, g: Gradients) -> None:
 
 def finish_rows(work: Work, block: Block, sums: RowSums) -> None:
     """Write the errors of dq in some rows."""
-    head, rows, a, r = block.head, block.at.rows, block.arrivals, work.r
+    head, rows, a, r = block.head, block.at.rows, block.statistics, work.r
     assert work.exact.dq is not None and work.worst.dq is not None and work.sigma.dq is not None
     scale, gradient = abs(head.scale), block.units.gradient
     unit = scale * gradient * block.units.k
-    dq = np.abs(part(work.exact.dq[head.at_q], rows))
-    worst = part(work.worst.dq[head.at_q], rows)
-    sigma = part(work.sigma.dq[head.at_q], rows)
+    dq = np.abs(rows_of(work.exact.dq[head.at_q], rows))
+    worst = rows_of(work.worst.dq[head.at_q], rows)
+    sigma = rows_of(work.sigma.dq[head.at_q], rows)
     np.multiply(sums.worst, unit * (1 + r.u_out + 2 * r.u), out=worst)
     worst += (r.u_out + 2 * r.u) * dq
     worst += r.n_out * r.eta_out + head.seqlen_k * r.eta * max(scale, 1.0)
@@ -104,16 +107,14 @@ def finish_rows(work: Work, block: Block, sums: RowSums) -> None:
 
 def _finish_keys(work: Work, head: Head, terms: int) -> None:
     r, scale = work.r, abs(head.scale)
-    starts = range(0, head.seqlen_k, FINISHED)
-    blocks_of_keys = [range(start, min(start + FINISHED, head.seqlen_k)) for start in starts]
     for name, rounding, factor in (
         ("dk", r.u_out + 2 * r.u, max(scale, 1.0)),
         ("dv", r.u_out, 1.0),
     ):
-        for keys in blocks_of_keys:
-            exact = np.abs(part(getattr(work.exact, name)[head.at_k], keys))
+        for keys in blocks(head.seqlen_k, FINISHED):
+            exact = np.abs(rows_of(getattr(work.exact, name)[head.at_k], keys))
             worst, sigma = (
-                part(getattr(x, name)[head.at_k], keys) for x in (work.worst, work.sigma)
+                rows_of(getattr(x, name)[head.at_k], keys) for x in (work.worst, work.sigma)
             )
             worst *= 1 + rounding
             worst += rounding * exact + (r.n_out_kv * r.eta_out + terms * r.eta * factor)

@@ -1,4 +1,4 @@
-"""Rows of a head in blocks, their largest scores, and what is added to a bias's shape."""
+"""The largest scores of some rows, and sums of tiles in a bias's shape."""
 
 from __future__ import annotations
 
@@ -7,17 +7,7 @@ import numpy as np
 from reference.bounds.scores import tiles
 from reference.formats import Array
 from reference.problem.head import Head
-
-
-def row_blocks(head: Head, block_q: int) -> list[range]:
-    """The rows of a head, in blocks."""
-    n = head.seqlen_q
-    return [range(start, min(start + block_q, n)) for start in range(0, n, block_q)]
-
-
-def part(array: Array, steps: range) -> Array:
-    """Some rows of an array."""
-    return array[steps.start : steps.stop]
+from reference.problem.tiling import four_axes, rows_of
 
 
 def row_maxima(head: Head, rows: range, block_k: int) -> Array:
@@ -33,12 +23,12 @@ def row_maxima(head: Head, rows: range, block_k: int) -> Array:
 
 def _scores(head: Head, rows: range, keys: range) -> Array:
     """The exact scores of a tile, (rows, keys), -inf where a pair is hidden."""
-    q, k = part(head.q, rows).astype(np.float64), part(head.k, keys).astype(np.float64)
+    q, k = rows_of(head.q, rows).astype(np.float64), rows_of(head.k, keys).astype(np.float64)
     x = head.scale * (q @ k.T)
     if head.softcap is not None:
         x = head.softcap * np.tanh(x / head.softcap)
     if head.bias is not None:
-        x = x + part(head.bias, rows)[:, keys.start : keys.stop]
+        x = x + rows_of(head.bias, rows)[:, keys.start : keys.stop]
     if head.slope is not None:
         i, j = np.arange(rows.start, rows.stop)[:, None], np.arange(keys.start, keys.stop)
         x = x - head.slope * np.abs(i + head.shift - j)
@@ -47,7 +37,7 @@ def _scores(head: Head, rows: range, keys: range) -> Array:
 
 def add_to_bias(total: Array, head: Head, rows: range, keys: range, tile: Array) -> None:
     """Add a tile to what has the bias's shape, summed over the axes that broadcast."""
-    into = total.reshape((1,) * (4 - total.ndim) + total.shape)[head.at_bias]
+    into = four_axes(total)[head.at_bias]
     axes = tuple(axis for axis in (0, 1) if into.shape[axis] == 1)
     steps = [
         slice(None) if axis in axes else slice(at.start, at.stop)
