@@ -128,6 +128,7 @@ def finish(
     lse = (m + np.log(l))[:, 0]
     if points.log_base != 1:
         lse /= points.log_base
+        m /= points.log_base  # softmax_max + log(softmax_sum) is lse in its base, too
     if dead.any():
         acc[dead], lse[dead] = points.dead_rows
     assert result.out is not None and result.lse is not None
