@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from reference.bounds.assemble import Work
+from reference.bounds.assemble import Work, add_group
 from reference.bounds.backward import row_statistics
 from reference.bounds.float32.strips import add_strips
 from reference.bounds.forward import forward, forward_sums
-from reference.bounds.group import add_group
 from reference.bounds.roundoffs import roundoffs
-from reference.bounds.rows import row_maxima
 from reference.bounds.scaling import FLOAT64, units_of
+from reference.bounds.scores import row_maxima
 from reference.contract import Contract
 from reference.formats import FP64
 from reference.parallel.threads import cores, run

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from reference.bounds.assemble import Work
+from reference.bounds.assemble import Work, finish_rows
 from reference.bounds.backward import Block, KeySums, row_statistics
 from reference.bounds.float32.backward import Share
 from reference.bounds.float32.factors import strip_factors
 from reference.bounds.float32.forward import forward_sums
 from reference.bounds.float32.tiles import Weights
 from reference.bounds.forward import forward
-from reference.bounds.group import finish_rows
 from reference.parallel.addition_order import AdditionOrder
 from reference.parallel.scratch import Scratch
 from reference.parallel.threads import run
