@@ -9,6 +9,7 @@ import numpy as np
 from reference.formats import Array
 from reference.problem import Problem, Result
 from reference.problem.head import Head
+from reference.problem.tiling import four_axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +100,7 @@ def _add_gradients(result: Result, head: Head, weights: Weights) -> None:
     result.dk[head.at_k] += ds.T @ q
     result.dv[head.at_k] += (p * z).T @ dout
     if result.dbias is not None:
-        shape = (1,) * (4 - result.dbias.ndim) + result.dbias.shape
-        into = result.dbias.reshape(shape)[head.at_bias]
+        into = four_axes(result.dbias)[head.at_bias]
         axes = tuple(axis for axis in (0, 1) if into.shape[axis] == 1)
         into += dx.sum(axis=axes, keepdims=True)
     if result.dsink is not None:

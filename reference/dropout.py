@@ -31,10 +31,10 @@ def philox4x32(counter: Words, key: tuple[int, int], *, rounds: int = 10) -> Wor
     Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
     """
     c0, c1, c2, c3 = (np.array(counter[..., word], np.uint64) for word in range(4))
-    return np.stack(mixed(c0, c1, c2, c3, key, rounds=rounds), axis=-1).astype(np.uint32)
+    return np.stack(philox_rounds(c0, c1, c2, c3, key, rounds=rounds), axis=-1).astype(np.uint32)
 
 
-def mixed(
+def philox_rounds(
     c0: Wide, c1: Wide, c2: Wide, c3: Wide, key: tuple[int, int], *, rounds: int = 10
 ) -> tuple[Wide, Wide, Wide, Wide]:
     """The words of Philox4x32 for counters whose 32-bit words are given, written over them.
@@ -59,7 +59,7 @@ def mixed(
 
 
 @cache
-def kept_words(p: float) -> int:
+def keep_threshold(p: float) -> int:
     """How many of the 2**32 words keep their element: those below this number.
 
     A word's place in [0, 1), ``float32(word) 2**-32 + 2**-33``, does not fall as the word rises, so
@@ -151,8 +151,8 @@ class Dropout:
         c3 = np.full_like(blocks, self.offset >> 32)
         key = (self.seed & 0xFFFFFFFF, self.seed >> 32)
         kept = np.empty((*blocks.shape, 4), np.bool_)
-        for lane, word in enumerate(mixed(blocks & _LOW, blocks >> _WORD, c2, c3, key)):
-            np.less(word, np.uint64(kept_words(self.p)), out=kept[..., lane])
+        for lane, word in enumerate(philox_rounds(blocks & _LOW, blocks >> _WORD, c2, c3, key)):
+            np.less(word, np.uint64(keep_threshold(self.p)), out=kept[..., lane])
         by_word = kept.reshape(len(first), 4 * blocks.shape[1])
         decisions = np.empty((len(first), count), np.bool_)
         for lane in range(4):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.blockwise.rounding import Arithmetic
-from reference.blockwise.tile import blocks, decisions, hidden, is_plain, modify, part
+from reference.blockwise.rounding import RoundingPoints
+from reference.blockwise.tile import decisions, is_plain, modify
 from reference.formats import Array
 from reference.parallel.scratch import Scratch
 from reference.problem.head import Head
 from reference.problem.result import Result
+from reference.problem.tiling import blocks, hidden_pairs, rows_of
 
 # exp of scores within +-40 is within 2**+-58: float64 sums them without a maximum to subtract.
 _SMALL = 40.0
 
 
-def is_small(head: Head, arithmetic: Arithmetic) -> bool:
+def is_small(head: Head, points: RoundingPoints) -> bool:
     """Whether no score can need a maximum: |scale| |q| |k| bounds them all (Cauchy, Schwarz)."""
-    if not (arithmetic.is_exact and is_plain(head)) or head.sink is not None:
+    if not (points.is_exact and is_plain(head)) or head.sink is not None:
         return False
     longest = (
         np.einsum("nd,nd->n", x, x, dtype=np.float64).max(initial=0) for x in (head.q, head.k)
@@ -32,7 +33,7 @@ def attend(
     *,
     block_k: int,
     small: bool,
-    arithmetic: Arithmetic,
+    points: RoundingPoints,
     scratch: Scratch,
 ) -> None:
     """Write out, lse, softmax_max and softmax_sum of some rows of a head.
@@ -42,13 +43,13 @@ def attend(
     rows : range
         Queries, step 1.
     small : bool
-        `is_small(head, arithmetic)`.
+        `is_small(head, points)`.
 
     Source: Dao 2023, "FlashAttention-2", algorithm 1.
     """
-    dtype = arithmetic.dtype
-    q = np.multiply(part(head.q, rows), head.scale, dtype=dtype)
-    arithmetic.round(q, arithmetic.pre)
+    dtype = points.dtype
+    q = np.multiply(rows_of(head.q, rows), head.scale, dtype=dtype)
+    points.round(q, points.scaled_q)
 
     m = np.full((len(rows), 1), -np.inf, dtype)
     l = np.zeros_like(m)
@@ -63,12 +64,12 @@ def attend(
     for keys in blocks(span.stop, block_k, span.start):
         if head.mask.tile(rows, keys) == "empty":
             continue
-        k = part(head.k, keys).astype(dtype, copy=False)
-        v = part(head.v, keys).astype(dtype, copy=False)
+        k = rows_of(head.k, keys).astype(dtype, copy=False)
+        v = rows_of(head.v, keys).astype(dtype, copy=False)
         s = scratch.take("p", len(rows), len(keys))
         np.matmul(q, k.T, out=s)
-        modify(s, head, rows, keys, arithmetic)
-        mask = hidden(head, rows, keys, scratch)
+        modify(s, head, rows, keys, points)
+        mask = hidden_pairs(head, rows, keys, scratch.recall)
         if not small:
             if mask is not None:
                 np.copyto(s, -np.inf, where=mask)
@@ -76,17 +77,17 @@ def attend(
         p = np.exp(s, out=s)
         if small and mask is not None:
             np.copyto(p, 0, where=mask)  # exp of -inf is several times slower
-        if arithmetic.exp_factor != 1:
-            p *= arithmetic.exp_factor
-        _add_row_sums(l, p, arithmetic)
+        if points.exp_factor != 1:
+            p *= points.exp_factor
+        _add_row_sums(l, p, points)
         if (z := decisions(head, rows, keys)) is not None:
             p *= z
-        arithmetic.round(p, arithmetic.p)
-        if arithmetic.out_running:
-            _store(acc, l, arithmetic)
+        points.round(p, points.weights)
+        if points.out_running:
+            _store(acc, l, points)
         acc += np.matmul(p, v, out=product)
-        arithmetic.round(acc, arithmetic.acc)
-    finish(result, head, rows, m, l, acc, arithmetic)
+        points.round(acc, points.acc)
+    finish(result, head, rows, m, l, acc, points)
 
 
 def _raise_maximum(m: Array, l: Array, acc: Array, s: Array) -> None:
@@ -101,38 +102,38 @@ def _raise_maximum(m: Array, l: Array, acc: Array, s: Array) -> None:
     s -= shift
 
 
-def _add_row_sums(l: Array, p: Array, arithmetic: Arithmetic) -> None:
+def _add_row_sums(l: Array, p: Array, points: RoundingPoints) -> None:
     """Add to l the weights as they are, before dropout, or as they are rounded."""
-    if arithmetic.l_rounded and arithmetic.p is not None:
-        p = arithmetic.p.round(p, rounding=arithmetic.rounding)
+    if points.row_sum_rounded and points.weights is not None:
+        p = points.weights.round(p, rounding=points.rounding)
     l[:, 0] += p @ np.ones(p.shape[1], p.dtype)
 
 
-def _store(acc: Array, l: Array, arithmetic: Arithmetic) -> None:
+def _store(acc: Array, l: Array, points: RoundingPoints) -> None:
     """Put the normalised accumulator into the format of out and take it back."""
     total = np.where(l == 0, 1, l)
     acc /= total
-    arithmetic.round(acc, arithmetic.out)
+    points.round(acc, points.out)
     acc *= total
 
 
 def finish(
-    result: Result, head: Head, rows: range, m: Array, l: Array, acc: Array, arithmetic: Arithmetic
+    result: Result, head: Head, rows: range, m: Array, l: Array, acc: Array, points: RoundingPoints
 ) -> None:
     """Write the rows of a head from their maximum, sum (rows, 1) and accumulator; uses up acc."""
     dead = l[:, 0] == 0
     acc /= np.where(l == 0, 1, l)
-    arithmetic.round(acc, arithmetic.out)
+    points.round(acc, points.out)
     m[dead] = -np.inf
     lse = (m + np.log(l))[:, 0]
-    if arithmetic.log_base != 1:
-        lse /= arithmetic.log_base
-        m /= arithmetic.log_base  # softmax_max + log(softmax_sum) is lse in its base, too
+    if points.log_base != 1:
+        lse /= points.log_base
+        m /= points.log_base  # softmax_max + log(softmax_sum) is lse in its base, too
     if dead.any():
-        acc[dead], lse[dead] = arithmetic.dead_rows
+        acc[dead], lse[dead] = points.dead_rows
     assert result.out is not None and result.lse is not None
     assert result.softmax_max is not None and result.softmax_sum is not None
-    part(result.out[head.at_q], rows)[...] = acc
-    part(result.lse[head.at_lse], rows)[...] = lse
-    part(result.softmax_max[head.at_lse], rows)[...] = m[:, 0]
-    part(result.softmax_sum[head.at_lse], rows)[...] = l[:, 0]
+    rows_of(result.out[head.at_q], rows)[...] = acc
+    rows_of(result.lse[head.at_lse], rows)[...] = lse
+    rows_of(result.softmax_max[head.at_lse], rows)[...] = m[:, 0]
+    rows_of(result.softmax_sum[head.at_lse], rows)[...] = l[:, 0]

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.blockwise.rounding import Arithmetic
-from reference.blockwise.tile import blocks, decisions, hidden, is_plain, meet, modify, part
+from reference.blockwise.rounding import RoundingPoints
+from reference.blockwise.tile import decisions, is_plain, modify
 from reference.formats import Array
+from reference.parallel.addition_order import AdditionOrder
 from reference.parallel.scratch import Scratch
-from reference.parallel.turns import Turns
 from reference.problem import Result
 from reference.problem.head import Head
+from reference.problem.tiling import blocks, four_axes, hidden_pairs, intersection, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +32,10 @@ class Rows:
     delta: Array
 
 
-def prepare(head: Head, out: Array, lse: Array, arithmetic: Arithmetic) -> Rows:
+def prepare(head: Head, out: Array, lse: Array, points: RoundingPoints) -> Rows:
     """Rows of a head, from its out (seqlen_q, head_dim_v) and lse (seqlen_q,)."""
     assert head.dout is not None
-    dtype = arithmetic.dtype
+    dtype = points.dtype
     delta = np.empty(len(out), dtype)
     np.einsum("nd,nd->n", head.dout, out, out=delta, dtype=dtype, casting="same_kind")
     if head.dlse is not None:
@@ -42,13 +43,13 @@ def prepare(head: Head, out: Array, lse: Array, arithmetic: Arithmetic) -> Rows:
     if head.sink is None:
         delta[~head.mask.sees()] = 0  # a contract's dead_rows may be NaN
     finite = np.where(np.isinf(lse), 0, lse).astype(dtype)
-    return Rows(finite * dtype.type(arithmetic.log_base), delta)
+    return Rows(finite * dtype.type(points.log_base), delta)
 
 
-def sink_gradient(head: Head, rows: Rows, arithmetic: Arithmetic) -> float:
+def sink_gradient(head: Head, rows: Rows, points: RoundingPoints) -> float:
     """What one head adds to dsink: -sum p_sink (D - dlse)."""
     assert head.sink is not None
-    p = np.exp(head.sink - rows.lse) * arithmetic.exp_factor
+    p = np.exp(head.sink - rows.lse) * points.exp_factor
     return -float(p @ rows.delta)
 
 
@@ -58,9 +59,9 @@ def differentiate(
     keys: range,
     *,
     number: int,
-    turns: Turns,
+    order: AdditionOrder,
     block_q: int,
-    arithmetic: Arithmetic,
+    points: RoundingPoints,
     scratch: Scratch,
 ) -> None:
     """Add to dk and dv of one block of keys, and its share to dq and dbias.
@@ -75,37 +76,37 @@ def differentiate(
     Source: Dao 2023, "FlashAttention-2", algorithm 2.
     """
     assert result.dq is not None and result.dk is not None and result.dv is not None
-    a, first = arithmetic, group[0][0]
+    first = group[0][0]
     block = _keys(first, keys, scratch)
     # Transposed, because BLAS is faster on products that are wider than tall.
     dk, dv = (scratch.take(name, *x.T.shape) for name, x in (("dk", block.k), ("dv", block.v)))
     dk[...], dv[...] = 0, 0
-    with turns.alarm():
+    with order.alarm():
         for head, per_row in group:
             dq = result.dq[head.at_q]
             for at, rows in enumerate(blocks(head.seqlen_q, block_q)):
-                seen = meet(keys, head.mask.span(rows))
+                seen = intersection(keys, head.mask.span(rows))
                 if not seen or head.mask.tile(rows, seen) == "empty":
-                    with turns.turn((head.head_q, at), number):
+                    with order.turn((head.head_q, at), number):
                         continue
                 some = block.some(seen)
-                tile = _tile(head, per_row, some, rows, a, scratch)
+                tile = _tile(head, per_row, some, rows, points, scratch)
                 here = slice(seen.start - keys.start, seen.stop - keys.start)
                 product = scratch.take("product", len(dv), len(seen))
                 np.matmul(tile.dout.T, tile.p, out=product)
-                _add(dv[:, here], product, a, running=a.kv_running)
+                _add(dv[:, here], product, points, running=points.kv_running)
                 product = scratch.take("product", len(dk), len(seen))
                 np.matmul(tile.q.T, tile.ds, out=product)
-                _add(dk[:, here], product, a, running=a.kv_running)
+                _add(dk[:, here], product, points, running=points.kv_running)
                 product = scratch.take("product", len(rows), dq.shape[1])
                 np.matmul(tile.ds, some.k, out=product)
                 product *= head.scale
-                with turns.turn((head.head_q, at), number):
-                    _add(part(dq, rows), product, a, running=a.out_running)
+                with order.turn((head.head_q, at), number):
+                    _add(rows_of(dq, rows), product, points, running=points.out_running)
                     if result.dbias is not None:
                         _add_bias(result.dbias, tile.dx, head, rows, seen)
-    part(result.dk[first.at_k], keys)[...] = dk.T
-    part(result.dv[first.at_k], keys)[...] = dv.T
+    rows_of(result.dk[first.at_k], keys)[...] = dk.T
+    rows_of(result.dv[first.at_k], keys)[...] = dv.T
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +131,11 @@ class _Keys:
 
     def some(self, keys: range) -> _Keys:
         here = range(keys.start - self.at.start, keys.stop - self.at.start)
-        return _Keys(keys, part(self.k1, here), part(self.v1, here))
+        return _Keys(keys, rows_of(self.k1, here), rows_of(self.v1, here))
 
 
 def _keys(head: Head, keys: range, scratch: Scratch) -> _Keys:
-    k, v = part(head.k, keys), part(head.v, keys)
+    k, v = rows_of(head.k, keys), rows_of(head.v, keys)
     k1 = scratch.take("k1", len(keys), k.shape[1] + 1)
     v1 = scratch.take("v1", len(keys), v.shape[1] + 1)
     k1[:, :-1], k1[:, -1], v1[:, :-1], v1[:, -1] = k, 1, v, 1
@@ -153,23 +154,23 @@ class _Tile:
 
 
 def _tile(
-    head: Head, per_row: Rows, keys: _Keys, rows: range, arithmetic: Arithmetic, scratch: Scratch
+    head: Head, per_row: Rows, keys: _Keys, rows: range, points: RoundingPoints, scratch: Scratch
 ) -> _Tile:
     assert head.dout is not None
     z = decisions(head, rows, keys.at)
-    p, t, q = _weights(head, per_row, keys, rows, arithmetic, scratch)
+    p, t, q = _weights(head, per_row, keys, rows, points, scratch)
 
     dout1 = scratch.take("dout1", len(rows), keys.v1.shape[1])
     dout = dout1[:, :-1]
-    dout[...] = part(head.dout, rows)
-    delta = part(per_row.delta, rows)
+    dout[...] = rows_of(head.dout, rows)
+    delta = rows_of(per_row.delta, rows)
     dx = scratch.take("dx", len(rows), len(keys.at))
-    if arithmetic.is_exact and z is None:
+    if points.is_exact and z is None:
         dout1[:, -1] = -delta
         np.matmul(dout1, keys.v1.T, out=dx)
     else:
         np.matmul(dout, keys.v.T, out=dx)
-        arithmetic.round(dx, arithmetic.dp)
+        points.round(dx, points.dweights)
         if z is not None:
             dx *= z
         dx -= delta[:, None]
@@ -178,56 +179,56 @@ def _tile(
     ds = dx
     if t is not None:
         ds = dx * (1 - t * t)
-    elif arithmetic.ds is not None and head.bias is not None:
+    elif points.dscores is not None and head.bias is not None:
         ds = dx.copy()
-    arithmetic.round(ds, arithmetic.ds)
+    points.round(ds, points.dscores)
     if z is not None:
         p *= z
-    arithmetic.round(p, arithmetic.p)
+    points.round(p, points.weights)
     return _Tile(p, dx, ds, q, dout)
 
 
 def _weights(
-    head: Head, per_row: Rows, keys: _Keys, rows: range, arithmetic: Arithmetic, scratch: Scratch
+    head: Head, per_row: Rows, keys: _Keys, rows: range, points: RoundingPoints, scratch: Scratch
 ) -> tuple[Array, Array | None, Array]:
     """P before dropout; tanh(s / softcap), if there is a softcap; scale * q."""
     q1 = scratch.take("q1", len(rows), keys.k1.shape[1])
     q = q1[:, :-1]
-    np.multiply(part(head.q, rows), head.scale, out=q, dtype=scratch.dtype)
-    lse = part(per_row.lse, rows)
+    np.multiply(rows_of(head.q, rows), head.scale, out=q, dtype=scratch.dtype)
+    lse = rows_of(per_row.lse, rows)
     p = scratch.take("p", len(rows), len(keys.at))
     t = None
-    if arithmetic.is_exact and is_plain(head):
+    if points.is_exact and is_plain(head):
         q1[:, -1] = -lse
         np.matmul(q1, keys.k1.T, out=p)
     else:
         stored = q
-        if arithmetic.pre is not None:
-            stored = arithmetic.pre.round(q, rounding=arithmetic.rounding)
+        if points.scaled_q is not None:
+            stored = points.scaled_q.round(q, rounding=points.rounding)
         np.matmul(stored, keys.k.T, out=p)
-        t = modify(p, head, rows, keys.at, arithmetic)
+        t = modify(p, head, rows, keys.at, points)
         p -= lse[:, None]
     np.exp(p, out=p)
-    if arithmetic.exp_factor != 1:
-        p *= arithmetic.exp_factor
-    if (mask := hidden(head, rows, keys.at, scratch)) is not None:
+    if points.exp_factor != 1:
+        p *= points.exp_factor
+    if (mask := hidden_pairs(head, rows, keys.at, scratch.recall)) is not None:
         np.copyto(p, 0, where=mask)
     return p, t, q
 
 
-def _add(total: Array, product: Array, arithmetic: Arithmetic, *, running: bool) -> None:
+def _add(total: Array, product: Array, points: RoundingPoints, *, running: bool) -> None:
     if running:
-        arithmetic.round(total, arithmetic.out)
+        points.round(total, points.out)
     total += product
-    arithmetic.round(total, arithmetic.acc)
+    points.round(total, points.acc)
 
 
 def _add_bias(dbias: Array, dx: Array, head: Head, rows: range, keys: range) -> None:
     """Sum a tile to the shape of the bias."""
-    into = dbias.reshape((1,) * (4 - dbias.ndim) + dbias.shape)[head.at_bias]
+    into = four_axes(dbias)[head.at_bias]
     for axis, seen in enumerate((rows, keys)):
         if into.shape[axis] == 1:
             dx = dx.sum(axis=axis, keepdims=True)
         else:
-            into = np.moveaxis(part(np.moveaxis(into, axis, 0), seen), 0, axis)
+            into = np.moveaxis(rows_of(np.moveaxis(into, axis, 0), seen), 0, axis)
     into += dx

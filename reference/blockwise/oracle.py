@@ -1,7 +1,7 @@
-"""FlashAttention forward and backward by tiles, in threads: the oracle, and its imitations.
+"""FlashAttention forward and backward by tiles, in threads: the oracle, and simulated kernels.
 
-The same value as the definition in `dense`, in O(seqlen) memory. Read arithmetic and scores first,
-then forward, gradient and turns; strips is a short cut for plain problems.
+The same value as the definition in `dense`, in O(seqlen) memory. Read rounding and tile first, then
+forward and gradient; one_pass is a short cut for plain problems.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 
 from reference.blockwise.forward import attend, is_small
 from reference.blockwise.gradient import Rows, differentiate, prepare, sink_gradient
-from reference.blockwise.one_pass import Group, serves, solve
-from reference.blockwise.rounding import EXACT, Arithmetic, imitate
-from reference.blockwise.tile import blocks
+from reference.blockwise.one_pass import Group, applies, solve_rows
+from reference.blockwise.rounding import EXACT, RoundingPoints, simulated
 from reference.contract import Contract
 from reference.formats import Array
-from reference.parallel import workers
+from reference.parallel.addition_order import AdditionOrder
 from reference.parallel.scratch import Scratch
-from reference.parallel.turns import Turns
+from reference.parallel.threads import run
 from reference.problem import Problem, Result
 from reference.problem.head import Head
+from reference.problem.tiling import blocks, by_key_head, four_axes
 
 BLOCK_Q, BLOCK_K = 256, 512
 
@@ -64,17 +63,17 @@ def attention(
 
     Source: docs/architecture.md, "The definition"; Dao 2023, "FlashAttention-2".
     """
-    arithmetic = _arithmetic(problem, block_q, block_k, contract)
-    result = _zeros(problem, arithmetic)
+    points = _points(problem, block_q, block_k, contract)
+    result = _zeros(problem, points)
     heads = list(problem.heads())
-    small = workers.run(lambda head: is_small(head, arithmetic), heads, threads=threads)
-    if problem.dout is not None and serves(heads, small):
+    small = run(lambda head: is_small(head, points), heads, threads=threads)
+    if problem.dout is not None and applies(heads, small):
         _in_strips(result, heads, block_q, block_k, threads)
         return result
-    _forward(result, heads, small, block_q, block_k, arithmetic, threads)
+    _forward(result, heads, small, block_q, block_k, points, threads)
     if problem.dout is not None:
         assert result.out is not None and result.lse is not None
-        _backward(result, problem, heads, result, block_q, block_k, arithmetic, threads)
+        _backward(result, problem, heads, result, block_q, block_k, points, threads)
     return result
 
 
@@ -111,11 +110,11 @@ def backward(
         raise ValueError("the problem has no dout: a backward needs one")
     _check_shape("out", out, (*problem.q.shape[:-1], problem.head_dim_v))
     _check_shape("lse", lse, problem.shape_lse)
-    arithmetic = _arithmetic(problem, block_q, block_k, contract)
-    result = _zeros(problem, arithmetic)
+    points = _points(problem, block_q, block_k, contract)
+    result = _zeros(problem, points)
     heads = list(problem.heads())
     given = Result(out=out, lse=lse)
-    _backward(result, problem, heads, given, block_q, block_k, arithmetic, threads)
+    _backward(result, problem, heads, given, block_q, block_k, points, threads)
     return replace(result, out=None, lse=None, softmax_max=None, softmax_sum=None)
 
 
@@ -124,21 +123,21 @@ def _check_shape(name: str, tensor: Array, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} has shape {tensor.shape}: give {shape}")
 
 
-def _arithmetic(
+def _points(
     problem: Problem, block_q: int, block_k: int, contract: Contract | None
-) -> Arithmetic:
+) -> RoundingPoints:
     for name, size in (("block_q", block_q), ("block_k", block_k)):
         if size < 1:
             raise ValueError(f"{name} is {size}: give at least 1")
-    return EXACT if contract is None else imitate(contract, problem.format)
+    return EXACT if contract is None else simulated(contract, problem.format)
 
 
-def _zeros(problem: Problem, arithmetic: Arithmetic) -> Result:
+def _zeros(problem: Problem, points: RoundingPoints) -> Result:
     zeros = problem.zeros()
-    if arithmetic.dtype != np.float64:
-        narrow = {name: tensor.astype(arithmetic.dtype) for name, tensor in zeros.tensors()}
+    if points.dtype != np.float64:
+        narrow = {name: tensor.astype(points.dtype) for name, tensor in zeros.tensors()}
         zeros = Result(**narrow)
-    shape, dtype = problem.shape_lse, arithmetic.dtype
+    shape, dtype = problem.shape_lse, points.dtype
     return replace(zeros, softmax_max=np.zeros(shape, dtype), softmax_sum=np.zeros(shape, dtype))
 
 
@@ -149,18 +148,14 @@ def _in_strips(
 
     def task(at: tuple[Group, int, Head, range]) -> None:
         group, number, head, rows = at
-        solve(result, group, number, head, rows, scratch())
+        solve_rows(result, group, number, head, rows, scratch())
 
     block_q, block_k = 2 * block_q, 2 * block_k  # BLAS is faster on larger products
-    groups = (Group(list(group), block_q, block_k) for _, group in groupby(heads, _group_of))
+    groups = (Group(group, block_q, block_k) for group in by_key_head(heads, lambda head: head))
     tasks = (
         (group, number, head, rows) for group in groups for number, (head, rows) in group.strips
     )
-    workers.run(task, tasks, threads=threads)
-
-
-def _group_of(head: Head) -> tuple[int, int]:
-    return head.sequence, head.head_k
+    run(task, tasks, threads=threads)
 
 
 def _forward(
@@ -169,10 +164,10 @@ def _forward(
     small: list[bool],
     block_q: int,
     block_k: int,
-    arithmetic: Arithmetic,
+    points: RoundingPoints,
     threads: int | None,
 ) -> None:
-    scratch = _scratch_of_worker(arithmetic)
+    scratch = _scratch_of_worker(points)
 
     def task(at: tuple[Head, bool, range]) -> None:
         head, small, rows = at
@@ -182,7 +177,7 @@ def _forward(
             rows,
             block_k=block_k,
             small=small,
-            arithmetic=arithmetic,
+            points=points,
             scratch=scratch(),
         )
 
@@ -191,7 +186,7 @@ def _forward(
         for head, head_is_small in zip(heads, small, strict=True)
         for rows in blocks(head.seqlen_q, block_q)
     )
-    workers.run(task, tasks, threads=threads)
+    run(task, tasks, threads=threads)
 
 
 def _backward(
@@ -201,65 +196,65 @@ def _backward(
     given: Result,
     block_q: int,
     block_k: int,
-    arithmetic: Arithmetic,
+    points: RoundingPoints,
     threads: int | None,
 ) -> None:
     """Fill in the gradients from the out and lse that are given."""
     assert given.out is not None and given.lse is not None
-    scratch = _scratch_of_worker(arithmetic)
+    scratch = _scratch_of_worker(points)
     out, lse = given.out, given.lse
 
     def pair(head: Head) -> tuple[Head, Rows]:
-        return head, prepare(head, out[head.at_q], lse[head.at_lse], arithmetic)
+        return head, prepare(head, out[head.at_q], lse[head.at_lse], points)
 
-    pairs = workers.run(pair, heads, threads=threads)
-    groups = [list(group) for _, group in groupby(pairs, lambda pair: _group_of(pair[0]))]
+    pairs = run(pair, heads, threads=threads)
+    groups = list(by_key_head(pairs, lambda pair: pair[0]))
 
-    def task(at: tuple[list[tuple[Head, Rows]], Turns, int, range]) -> None:
-        group, turns, number, keys = at
+    def task(at: tuple[list[tuple[Head, Rows]], AdditionOrder, int, range]) -> None:
+        group, order, number, keys = at
         differentiate(
             result,
             group,
             keys,
             number=number,
-            turns=turns,
+            order=order,
             block_q=block_q,
-            arithmetic=arithmetic,
+            points=points,
             scratch=scratch(),
         )
 
     tasks = (
-        (group, turns, number, keys)
-        for group, turns in ((group, Turns()) for group in groups)
+        (group, order, number, keys)
+        for group, order in ((group, AdditionOrder()) for group in groups)
         for number, keys in enumerate(blocks(group[0][0].seqlen_k, block_k))
     )
     if result.dbias is not None and _is_shared(problem):
         threads = 1
-    workers.run(task, tasks, threads=threads)
+    run(task, tasks, threads=threads)
 
     if result.dsink is not None:
         for head, rows in pairs:
-            result.dsink[head.head_q] += sink_gradient(head, rows, arithmetic)
+            result.dsink[head.head_q] += sink_gradient(head, rows, points)
     for tensor in (result.dq, result.dk, result.dv, result.dbias):
         if tensor is not None:
-            arithmetic.round(tensor, arithmetic.out)
+            points.round(tensor, points.out)
 
 
 def _is_shared(problem: Problem) -> bool:
     """Whether tasks that run side by side would add to the same elements of dbias."""
     assert problem.bias is not None
-    shape = (1,) * (4 - problem.bias.ndim) + problem.bias.shape
+    shape = four_axes(problem.bias).shape
     of_heads = any(a < b for a, b in zip(shape[:2], problem.shape_scores[:2], strict=True))
     return of_heads or shape[2:] == (1, 1)
 
 
-def _scratch_of_worker(arithmetic: Arithmetic) -> Callable[[], Scratch]:
+def _scratch_of_worker(points: RoundingPoints) -> Callable[[], Scratch]:
     """A function that gives each thread a Scratch of its own."""
     local = threading.local()
 
     def scratch() -> Scratch:
         if not hasattr(local, "scratch"):
-            local.scratch = Scratch(arithmetic.dtype)
+            local.scratch = Scratch(points.dtype)
         mine: Scratch = local.scratch
         return mine
 

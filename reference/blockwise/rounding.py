@@ -15,24 +15,25 @@ _BF16_CLASS, _FP16_CLASS = 2.0**-9, 2.0**-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arithmetic:
+class RoundingPoints:
     """The type that tiles are computed in, and the formats that their values are rounded to.
 
     Attributes
     ----------
     dtype : np.dtype
-        float64, or float32 to imitate a kernel on a problem that is not FP64.
+        float64, or float32 to simulate a kernel on a problem that is not FP64.
     is_exact : bool
         Nothing is rounded, so the order of operations is free.
-    pre, s, p, dp, ds : Format or None
-        For q * scale, scores, weights and the gradients of the last two; None: as computed.
+    scaled_q, scores, weights, dweights, dscores : Format or None
+        As in Contract; None: not rounded.
     acc : Format or None
         What out, dq, dk and dv are rounded to after each tile, as a narrow accumulator does.
     out : Format or None
         Of out, dq, dk, dv and dbias.
     out_running, kv_running : bool
         Whether out and dq, and dk and dv, are rounded to `out` before each further tile is added.
-    l_rounded : bool
+    row_sum_rounded : bool
+        The row sum adds the rounded weights.
     exp_factor : float
         What each weight's exponential is multiplied by.
     log_base : float
@@ -43,16 +44,16 @@ class Arithmetic:
 
     dtype: np.dtype[Any]
     is_exact: bool = False
-    pre: Format | None = None
-    s: Format | None = None
-    p: Format | None = None
-    dp: Format | None = None
-    ds: Format | None = None
+    scaled_q: Format | None = None
+    scores: Format | None = None
+    weights: Format | None = None
+    dweights: Format | None = None
+    dscores: Format | None = None
     acc: Format | None = None
     out: Format | None = None
     out_running: bool = False
     kv_running: bool = False
-    l_rounded: bool = False
+    row_sum_rounded: bool = False
     exp_factor: float = 1.0
     log_base: float = 1.0
     dead_rows: tuple[float, float] = (0.0, -math.inf)
@@ -64,11 +65,11 @@ class Arithmetic:
             x[...] = format.round(x, rounding=self.rounding)
 
 
-EXACT = Arithmetic(dtype=np.dtype(np.float64), is_exact=True)
+EXACT = RoundingPoints(dtype=np.dtype(np.float64), is_exact=True)
 
 
-def imitate(contract: Contract, format: Format) -> Arithmetic:
-    """The arithmetic of a kernel that keeps `contract`, on problems in `format`."""
+def simulated(contract: Contract, format: Format) -> RoundingPoints:
+    """Where a kernel that keeps `contract` rounds, on problems in `format`."""
     terms = contract.resolve(format)
 
     def narrower(target: Format | None) -> Format | None:
@@ -81,18 +82,18 @@ def imitate(contract: Contract, format: Format) -> Arithmetic:
         if terms.accumulator_roundoff >= _FP16_CLASS
         else None
     )
-    return Arithmetic(
+    return RoundingPoints(
         dtype=terms.compute.dtype,
-        pre=narrower(contract.scaled_q),
-        s=narrower(contract.scores),
-        p=narrower(terms.weights),
-        dp=narrower(contract.dweights),
-        ds=narrower(terms.dscores),
+        scaled_q=narrower(contract.scaled_q),
+        scores=narrower(contract.scores),
+        weights=narrower(terms.weights),
+        dweights=narrower(contract.dweights),
+        dscores=narrower(terms.dscores),
         acc=acc,
         out=narrower(terms.out),
         out_running=contract.out_roundings > 1,
         kv_running=contract.dkv_roundings > 1,
-        l_rounded=contract.row_sum_rounded,
+        row_sum_rounded=contract.row_sum_rounded,
         exp_factor=1.0 + contract.exp_rel,
         log_base=math.log(contract.lse_base),
         dead_rows=contract.dead_rows,

@@ -1,43 +1,12 @@
-"""One tile of scores: which keys it holds, and what is done to q k before the softmax."""
+"""One tile of scores: what is done to q k before the softmax, and the factors of dropout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from reference.blockwise.rounding import Arithmetic
+from reference.blockwise.rounding import RoundingPoints
 from reference.formats import Array
-from reference.mask import Bools
-from reference.parallel.scratch import Scratch
 from reference.problem.head import Head
-
-
-def blocks(length: int, size: int, first: int = 0) -> Iterator[range]:
-    """Ranges of `size` from `first` to `length`; the last may be shorter."""
-    return (range(start, min(start + size, length)) for start in range(first, length, size))
-
-
-def part(x: Array, rows: range) -> Array:
-    """View of some rows."""
-    return x[rows.start : rows.stop]
-
-
-def meet(a: range, b: range) -> range:
-    """What two ranges share."""
-    return range(max(a.start, b.start), min(a.stop, b.stop))
-
-
-def hidden(head: Head, rows: range, keys: range, scratch: Scratch) -> Bools | None:
-    """Which pairs of a tile the mask hides; None if it hides none."""
-    mask = head.mask
-    if mask.tile(rows, keys) == "full":
-        return None
-    if mask.keep is not None or mask.prefix:
-        return ~mask.visible(rows, keys)
-    step = rows.start - keys.start  # all that a window's edges depend on
-    key = (step, len(rows), len(keys), mask.left, mask.right)
-    return scratch.recall(key, lambda: ~mask.visible(rows, keys))
 
 
 def is_plain(head: Head) -> bool:
@@ -45,7 +14,7 @@ def is_plain(head: Head) -> bool:
     return head.softcap is None and head.bias is None and head.slope is None
 
 
-def modify(s: Array, head: Head, rows: range, keys: range, arithmetic: Arithmetic) -> Array | None:
+def modify(s: Array, head: Head, rows: range, keys: range, points: RoundingPoints) -> Array | None:
     """Turn ``scale * q k`` into the exponent, in place: store, cap, bias, ALiBi.
 
     Returns
@@ -53,7 +22,7 @@ def modify(s: Array, head: Head, rows: range, keys: range, arithmetic: Arithmeti
     (rows, keys), or None without softcap
         tanh(s / softcap), which the gradient needs.
     """
-    arithmetic.round(s, arithmetic.s)
+    points.round(s, points.scores)
     t = None
     if head.softcap is not None:
         s /= head.softcap

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from reference.bounds.assemble import Work
-from reference.bounds.backward import arrivals
+from reference.bounds.assemble import Work, add_group
+from reference.bounds.backward import row_statistics
 from reference.bounds.float32.strips import add_strips
 from reference.bounds.forward import forward, forward_sums
-from reference.bounds.group import add_group
 from reference.bounds.roundoffs import roundoffs
-from reference.bounds.rows import part, row_blocks, row_maxima
 from reference.bounds.scaling import FLOAT64, units_of
+from reference.bounds.scores import row_maxima
 from reference.contract import Contract
 from reference.formats import FP64
-from reference.parallel.workers import cores, run
+from reference.parallel.threads import cores, run
 from reference.problem import Problem, Result
 from reference.problem.head import Head
+from reference.problem.tiling import blocks, by_key_head, rows_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -129,9 +129,9 @@ def _combine(function: np.ufunc, one: Result, other: Result) -> None:
 def _fill(work: Work, threads: int | None) -> None:
     heads = list(work.problem.heads())
     slow = [head for head in heads if work.units(head).dtype == np.float64]
-    blocks = [(head, rows) for head in slow for rows in row_blocks(head, work.block_q)]
-    run(lambda task: _forward(work, *task), blocks, threads=threads)
-    groups = list(_groups(heads))
+    strips = [(head, rows) for head in slow for rows in blocks(head.seqlen_q, work.block_q)]
+    run(lambda task: _forward(work, *task), strips, threads=threads)
+    groups = list(by_key_head(heads, lambda head: head))
     add_strips(work, groups, threads)
     if work.problem.dout is None:
         return
@@ -149,20 +149,9 @@ def _in_turn(function: Callable[[Any], Any], tasks: list[Any]) -> list[Any]:
     return [function(task) for task in tasks]
 
 
-def _groups(heads: list[Head]) -> Iterator[list[Head]]:
-    group: list[Head] = []
-    for head in heads:
-        if group and (head.sequence, head.head_k) != (group[0].sequence, group[0].head_k):
-            yield group
-            group = []
-        group.append(head)
-    if group:
-        yield group
-
-
 def _forward(work: Work, head: Head, rows: range) -> None:
     units = work.units(head)
-    part(work.maxima[head.at_lse], rows)[:, None] = row_maxima(head, rows, work.block_k)
+    rows_of(work.maxima[head.at_lse], rows)[:, None] = row_maxima(head, rows, work.block_k)
     at = work.rows(head, rows)
     sums = forward_sums(head, work.r, units, at, work.block_k)
     work.write(head, rows, forward(head, work.r, units, at, sums))
@@ -173,7 +162,7 @@ def _finish(work: Work, heads: list[Head]) -> None:
     r, worst, sigma = work.r, work.worst, work.sigma
     if worst.dsink is not None and sigma.dsink is not None:
         for head in heads:
-            for rows in row_blocks(head, work.block_q):
+            for rows in blocks(head.seqlen_q, work.block_q):
                 _add_sink(work, head, rows)
     _round(work, "dsink", r.u, r.eta, _rows(work.problem))
     _round(work, "dbias", r.u_out, r.eta_out, work.bias_terms)
@@ -200,7 +189,9 @@ def _rows(problem: Problem) -> int:
 def _add_sink(work: Work, head: Head, rows: range) -> None:
     r, units, at = work.r, work.units(head), work.rows(head, rows)
     assert work.worst.dsink is not None and work.sigma.dsink is not None and head.sink is not None
-    a = arrivals(r, units, at, work.errors(head, rows), exact_statistics=work.exact_statistics)
+    a = row_statistics(
+        r, units, at, work.errors(head, rows), exact_statistics=work.exact_statistics
+    )
     n = _rows(work.problem)
     p = np.exp(head.sink - at.lse)
     size = np.maximum(np.abs(at.m), np.abs(at.lse))

@@ -8,15 +8,15 @@ import numpy as np
 
 from reference.bounds.forward import Errors, Rows
 from reference.bounds.roundoffs import Roundoffs
-from reference.bounds.rows import part
 from reference.bounds.scaling import Units
 from reference.bounds.scores import Scores, scores
 from reference.formats import Array
 from reference.problem.head import Head
+from reference.problem.tiling import rows_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Arrivals:
+class RowStatistics:
     """What the gradient of a row is made of, and its errors; (rows, 1), in units of the gradient.
 
     Attributes
@@ -43,7 +43,7 @@ class Block:
     Attributes
     ----------
     head, r, units, at : Head, Roundoffs, Units, Rows
-    arrivals : Arrivals
+    statistics : RowStatistics
     terms : int
         Rows that are summed into dk and dv, over all heads of the group.
     q, dout : (rows, head_dim), (rows, head_dim_v)
@@ -54,7 +54,7 @@ class Block:
     r: Roundoffs
     units: Units
     at: Rows
-    arrivals: Arrivals
+    statistics: RowStatistics
     terms: int
     q: Array
     dout: Array
@@ -121,9 +121,9 @@ class Gradients:
     slope_p: Array
 
 
-def arrivals(
+def row_statistics(
     r: Roundoffs, units: Units, at: Rows, errors: Errors, *, exact_statistics: bool
-) -> Arrivals:
+) -> RowStatistics:
     """D and lse of some rows, and their errors.
 
     With `exact_statistics` the backward reads the exact out and lse, rounded once.
@@ -146,7 +146,7 @@ def arrivals(
     if r.u_dp:  # summed from rounded dP, each error of which reaches every channel of out
         chance = np.abs(spread).sum(axis=1, keepdims=True) ** 2
     variance = chance + r.variance(dv) * (square + delta**2 / 3)
-    return Arrivals(
+    return RowStatistics(
         delta=(delta - at.dlse) / unit,
         size=(np.abs(delta) + np.abs(at.dlse)) / unit,
         size2=(delta**2 + at.dlse**2) / unit**2,
@@ -179,7 +179,7 @@ def _gradients(block: Block, tile: Scores, v: Array) -> Gradients:
 
     Source: docs/numerics.md, section 5.
     """
-    r, a, unit, p, dout = block.r, block.arrivals, block.units.gradient, tile.p, block.dout
+    r, a, unit, p, dout = block.r, block.statistics, block.units.gradient, tile.p, block.dout
     dv = v.shape[1]
     rho = np.expm1(tile.error + a.lse)
     if tile.visible is not None:
@@ -232,20 +232,20 @@ def _add_to_rows(block: Block, sums: RowSums, g: Gradients, k: Array) -> None:
 
 
 def _add_to_keys(block: Block, into: KeySums, keys: range, tile: Scores, g: Gradients) -> None:
-    r, a, units, q, dout = block.r, block.arrivals, block.units, block.q, block.dout
+    r, a, units, q, dout = block.r, block.statistics, block.units, block.q, block.dout
     chain = r.gamma(block.terms + 4) + (r.n_out_kv - 1) * r.u_out
     chain2 = r.variance(block.terms) + (r.n_out_kv - 1) * r.u_out**2 / 3
 
     worst = tile.p * (g.rho * (1 + r.u_p) + r.u_p + chain) + tile.seen(r.eta_p + r.eta_exp)
-    part(into.dv, keys)[...] += units.dout * (tile.dropped(worst).T @ np.abs(dout))
+    rows_of(into.dv, keys)[...] += units.dout * (tile.dropped(worst).T @ np.abs(dout))
     relative = tile.variance + a.lse_variance + (2 * r.u) ** 2 + r.u_p**2 / 3 + chain2
     variance = tile.p**2 * relative + tile.seen(r.eta_p**2 / 3 + r.eta_exp**2)
     variance = tile.dropped(tile.dropped(variance))
-    part(into.dv_variance, keys)[...] += units.dout**2 * (variance.T @ dout**2)
+    rows_of(into.dv_variance, keys)[...] += units.dout**2 * (variance.T @ dout**2)
 
     unit = units.gradient / units.k  # q carries the unit of k
     worst = g.ds_error + (chain + r.u_pre) * np.abs(g.ds)
-    part(into.dk, keys)[...] += unit * (worst.T @ np.abs(q))
+    rows_of(into.dk, keys)[...] += unit * (worst.T @ np.abs(q))
     variance = g.ds_variance + g.slope_p**2 * a.variance
     variance += g.ds**2 * (a.lse_variance + chain2 + r.u_pre**2 / 3)
-    part(into.dk_variance, keys)[...] += unit**2 * (variance.T @ q**2)
+    rows_of(into.dk_variance, keys)[...] += unit**2 * (variance.T @ q**2)

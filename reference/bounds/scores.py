@@ -11,6 +11,7 @@ from reference.bounds.roundoffs import Roundoffs
 from reference.bounds.scaling import Units
 from reference.formats import Array
 from reference.problem.head import Head
+from reference.problem.tiling import rows_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -165,3 +166,28 @@ def _added(head: Head, rows: range, keys: range, x: Array) -> list[Array]:
         i, j = np.arange(rows.start, rows.stop)[:, None], np.arange(keys.start, keys.stop)
         parts.append((-head.slope * np.abs(i + head.shift - j)).astype(x.dtype))
     return [x, *parts] if parts else []
+
+
+def row_maxima(head: Head, rows: range, block_k: int) -> Array:
+    """The largest score of each row, the sink included: (rows, 1), -inf where there is none.
+
+    An oracle's softmax_max need not be it: any pair of softmax_max and softmax_sum is legal.
+    """
+    m = np.full((len(rows), 1), -np.inf if head.sink is None else head.sink)
+    for keys in tiles(head, rows, block_k):
+        np.maximum(m, _exact_scores(head, rows, keys).max(axis=1, keepdims=True), out=m)
+    return m
+
+
+def _exact_scores(head: Head, rows: range, keys: range) -> Array:
+    """The exact scores of a tile, (rows, keys), -inf where a pair is hidden."""
+    q, k = rows_of(head.q, rows).astype(np.float64), rows_of(head.k, keys).astype(np.float64)
+    x = head.scale * (q @ k.T)
+    if head.softcap is not None:
+        x = head.softcap * np.tanh(x / head.softcap)
+    if head.bias is not None:
+        x = x + rows_of(head.bias, rows)[:, keys.start : keys.stop]
+    if head.slope is not None:
+        i, j = np.arange(rows.start, rows.stop)[:, None], np.arange(keys.start, keys.stop)
+        x = x - head.slope * np.abs(i + head.shift - j)
+    return np.where(head.mask.visible(rows, keys), x, -np.inf)

@@ -1,4 +1,4 @@
-"""Scratch: the memory of one worker's tiles, taken once and used for every tile."""
+"""Scratch: the memory of one thread's tiles; fresh memory costs more than filling it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ RECALLED = 8
 
 
 class Scratch:
-    """Named uninitialised arrays; the same name gives the same memory again."""
+    """Named arrays for one thread; the same name gives the same memory again.
+
+    Parameters
+    ----------
+    dtype : np.dtype
+        The type of every array.
+    """
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
@@ -32,7 +38,20 @@ class Scratch:
     def recall(self, key: Hashable, make: Callable[[], Array]) -> Array:
         """What `make` gave for this key, if that was among the last few asked for."""
         if key not in self._recalled:
-            if len(self._recalled) == RECALLED:
-                self._recalled.clear()
-            self._recalled[key] = make()
+            latest = list(self._recalled.items())[1 - RECALLED :]
+            self._recalled = dict([*latest, (key, make())])
         return self._recalled[key]
+
+    def zeros(self, name: str, *shape: int) -> Array:
+        """An array of zeros."""
+        array = self.take(name, *shape)
+        array[...] = 0.0
+        return array
+
+    def product(self, name: str, left: Array, right: Array) -> Array:
+        """Left @ right, (len(left), right.shape[1])."""
+        return np.matmul(left, right, out=self.take(name, len(left), right.shape[1]))
+
+    def add(self, total: Array, left: Array, right: Array) -> None:
+        """Add left @ right to `total`."""
+        total += self.product("product", left, right)

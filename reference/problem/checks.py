@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reference.formats import FP32, FP64, Array, Format, describe
+from reference.problem.tiling import four_axes
 
 if TYPE_CHECKING:
     from reference.problem import Problem
@@ -158,9 +159,8 @@ def _check_pairs(problem: Problem) -> None:
         if array is None:
             continue
         shape = problem.shape_scores
-        four = (1,) * (4 - array.ndim) + array.shape
-        fits = len(four) == 4 and all(
-            size in (1, full) for size, full in zip(four, shape, strict=True)
+        fits = array.ndim <= 4 and all(
+            size in (1, full) for size, full in zip(four_axes(array).shape, shape, strict=True)
         )
         _require(fits, f"{name} has shape {array.shape}: it must broadcast to {shape}")
 

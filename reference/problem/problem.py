@@ -16,6 +16,7 @@ from reference.problem.checks import check
 from reference.problem.features import features_of
 from reference.problem.head import Head, Index
 from reference.problem.result import Result, Unsupported
+from reference.problem.tiling import four_axes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -172,7 +173,7 @@ class Problem:
     def hides_by_head(self) -> bool:
         """Whether the heads of a sequence may see different keys."""
         arrays = (self.mask.keep, self.bias if self._bias_hides else None)
-        return any(array is not None and _four(array).shape[1] > 1 for array in arrays)
+        return any(array is not None and four_axes(array).shape[1] > 1 for array in arrays)
 
     def require_only(self, *supported: str) -> None:
         """Raise Unsupported if the problem needs any feature beyond those named."""
@@ -273,7 +274,7 @@ class Problem:
     def _at_bias(self, sequence: int, head_q: int) -> Index:
         if self.bias is None:
             return ()
-        shape = _four(self.bias).shape
+        shape = four_axes(self.bias).shape
         lengths = (self.seqlens_q[sequence], self.seqlens_k[sequence])
         return (
             sequence if shape[0] > 1 else 0,
@@ -285,7 +286,7 @@ class Problem:
         if array is None:
             return None
         shape = (self.seqlens_q[sequence], self.seqlens_k[sequence])
-        whole = np.broadcast_to(_four(array), self.shape_scores)
+        whole = np.broadcast_to(four_axes(array), self.shape_scores)
         return whole[sequence, head_q, : shape[0], : shape[1]]
 
     @cached_property
@@ -303,7 +304,3 @@ def _offsets(tensor: Array, cu_seqlens: Array | None) -> tuple[int, ...]:
         return tuple(int(offset) for offset in cu_seqlens)
     batch, seqlen = tensor.shape[:2]
     return tuple(range(0, batch * seqlen + 1, seqlen)) if seqlen else (0,) * (batch + 1)
-
-
-def _four(array: Array) -> Array:
-    return array.reshape((1,) * (4 - array.ndim) + array.shape)

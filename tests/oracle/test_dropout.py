@@ -117,7 +117,7 @@ def decide(word: int, p: float) -> bool:
     """What Dropout makes of one random word."""
     with pytest.MonkeyPatch.context() as patch:
         words = (np.full((1, 1), word, np.uint64),) * 4
-        patch.setattr("reference.dropout.mixed", lambda *counter_and_key: words)
+        patch.setattr("reference.dropout.philox_rounds", lambda *counter_and_key: words)
         return bool(Dropout(p=p).keep(np.array([0]), 1)[0, 0])
 
 

@@ -1,4 +1,4 @@
-"""The imitation of a kernel rounds where its contract says, and nowhere else."""
+"""The simulated rounding of a kernel rounds where its contract says, and nowhere else."""
 
 from __future__ import annotations
 

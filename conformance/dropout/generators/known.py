@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from conformance.dropout.generators import aicpu
 from conformance.dropout.statistics.masks import Masks
-from reference.dropout import Dropout, mixed, philox4x32
+from reference.dropout import Dropout, philox4x32, philox_rounds
 from reference.formats import BF16, FP32, Format
 
 Bits = NDArray[np.bool_]
@@ -127,7 +127,9 @@ def torch_mem_efficient(shape: Shape, *, p: float, seed: int, call: int) -> Bits
         blocks = (offset + start) // 4 + np.arange(-(-part.size // 4), dtype=np.uint64)
         low, high = blocks & np.uint64(0xFFFFFFFF), blocks >> np.uint64(32)
         key = (seed & 0xFFFFFFFF, seed >> 32)
-        words = np.stack(mixed(low, high, np.zeros_like(low), np.zeros_like(low), key), axis=-1)
+        words = np.stack(
+            philox_rounds(low, high, np.zeros_like(low), np.zeros_like(low), key), axis=-1
+        )
         part[:] = words.reshape(-1)[: part.size] >= np.uint64(_dropped_words(p))
     return keep
 

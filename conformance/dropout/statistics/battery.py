@@ -17,7 +17,7 @@ from conformance.dropout.statistics import blocks, correlations, lags, plane, ra
 from conformance.dropout.statistics.findings import Findings
 from conformance.dropout.statistics.masks import CallMasks, Masks, Refused, Totals, spectrum
 from conformance.dropout.statistics.z_scores import Draw, Test, one
-from reference.parallel.workers import cores
+from reference.parallel.threads import cores
 
 Sum = NDArray[Any]
 

@@ -13,14 +13,10 @@ from reference.bounds.float32.tiles import (
     WEIGHT,
     Tile,
     Weights,
-    constant,
-    norms,
     over_keys,
-    steepest,
-    with_column,
 )
-from reference.bounds.scratch import Scratch
 from reference.formats import Array
+from reference.parallel.scratch import Scratch
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,33 +41,33 @@ class Variances:
 
     Attributes
     ----------
-    exponent : of exponents and of what is rounded in dS and dq, above what a tile knows
-    inner : of dP - D but for D, or None where a tile knows it
-    more : by which lse and the longer chain of dk and dv exceed `exponent`
+    exponent : of exponents, and of the roundings of dS and dq, less what a tile's variance holds
+    inner : of dP - D, without that of D; None where each tile computes it
+    extra : what dk and dv have beyond `exponent`: the variance of lse, and that of a longer sum
     delta : of D
     """
 
     exponent: Array
     inner: Array | None
-    more: Array
+    extra: Array
     delta: Array
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Prepared:
+class StripFactors:
     """A strip of rows as left factors, and its sums over keys.
 
     Attributes
     ----------
     to_worst, to_variance : float
         Units of the sums.
-    dp : gives dP - D
-    inner : gives its worst error
-    inner_variance : gives its variance, but for that of D
+    dp, inner, inner_variance : (rows, head_dim_v + 1)
+        Times v, |v| and v**2, each with a column of ones: dP - D, its worst error, and its variance
+        without that of D.
     row : (rows, 1)
-        The error of exponents above what a tile knows.
-    longer : float32
-        What the sums for dq err more than those for dk and dv; may be negative.
+        The worst error of a row's weights, less the part that its tiles hold.
+    extra_error_dq : float32
+        Relative error that sums for dq have beyond that of sums for dk and dv; may be negative.
     rows : four of (rows, dimension)
         Sizes and squares of q, sizes and squares of dout.
     factors : four of (rows, dimension)
@@ -91,7 +87,7 @@ class Prepared:
     inner_variance: Array
     row: Array
     variances: Variances
-    longer: np.float32
+    extra_error_dq: np.float32
     rows: tuple[Array, ...]
     factors: tuple[Array, ...]
     worst: Array
@@ -100,7 +96,7 @@ class Prepared:
     underflow: Array
 
     def add(self, at: int, scratch: Scratch) -> Share:
-        """Add a piece to the sums over keys, and give its share of the sums over rows."""
+        """Add a piece to the sums over keys; return its share of the sums over rows."""
         here = self.weights.pieces[at].here
         tile = self.weights.tile(at)
         g = np.matmul(self.dp[here], tile.v[0].T, out=scratch.take("g", *tile.p.shape))
@@ -148,10 +144,10 @@ class Prepared:
         rho *= tile.p
         dk = scratch.product("dk", inner.T, self.factors[0][here])
         dv = scratch.product("dv", rho.T, self.factors[2][here])
-        if self.longer:
+        if self.extra_error_dq:
             np.abs(g, out=t)
             t *= tile.p
-            t *= self.longer
+            t *= self.extra_error_dq
             inner += t
         scratch.add(self.worst[here], inner, tile.k[1, :, :-1])
         return dk, dv
@@ -168,7 +164,7 @@ class Prepared:
         np.add(g, (x.inner / x.exponent)[here], out=w)
         w *= square
         scratch.add(self.variance[here], w, tile.k[2, :, :-1])
-        g += ((x.inner + x.delta) / (x.exponent + x.more))[here]
+        g += ((x.inner + x.delta) / (x.exponent + x.extra))[here]
         g *= square
         dk = scratch.product("dk variance", g.T, self.factors[1][here])
         return dk, scratch.product("dv variance", square.T, self.factors[3][here])
@@ -185,12 +181,12 @@ class Prepared:
         inner += np.multiply(g, exponent, out=w)
         inner *= square
         scratch.add(self.variance[here], inner, tile.k[2, :, :-1])
-        g *= x.more[here]
+        g *= x.extra[here]
         g += x.delta[here]
         g *= square
         g += inner
         dk = scratch.product("dk variance", g.T, self.factors[1][here])
-        exponent += x.more[here]
+        exponent += x.extra[here]
         exponent *= square
         return dk, scratch.product("dv variance", exponent.T, self.factors[3][here])
 
@@ -208,76 +204,3 @@ class Prepared:
             units.dout * (r.eta_p + r.eta_exp) * dv,
             units.dout**2 * (r.eta_p**2 / 3 + r.eta_exp**2) * dv_variance,
         )
-
-
-def prepare(block: Block, weights: Weights, scratch: Scratch) -> Prepared:
-    """The left factors of a strip of rows."""
-    r, a, at, units, left = block.r, block.arrivals, block.at, block.units, weights.left
-    h, dv = r.chain(block.head.seqlen_k), block.dout.shape[1]
-    for_q = r.u_ds + r.gamma(h + 4) + (r.n_out - 1) * r.u_out
-    for_k = r.u_ds + r.gamma(block.terms + 4) + (r.n_out_kv - 1) * r.u_out
-    fixed = (2 * r.u) ** 2 + r.u_ds**2 / 3
-    q_variance = fixed + r.variance(h) + (r.n_out - 1) * r.u_out**2 / 3
-    k_variance = fixed + r.variance(block.terms) + (r.n_out_kv - 1) * r.u_out**2 / 3
-    twice = 2 * (r.variance(dv) + (2 * r.u) ** 2) / 3  # dp**2 <= 2 (dp - delta)**2 + 2 delta**2
-
-    largest = units.error + float(a.lse.max(initial=0.0))
-    rho = (1 + r.u_ds) * steepest(largest)
-    ratio = rho / left.slope  # worst errors are in units of it, as tiles are made by the forward
-    size = np.maximum(np.abs(at.m), np.abs(at.lse))
-    row = rho * (4 * r.u * size + r.exp + a.lse) + (1 + r.u_ds) * 2 * r.u + for_k
-    slope = (1 + r.u_ds) * (1 + np.expm1(largest)) / ratio
-    dout_size, dout_square = np.abs(block.dout), block.dout**2
-    q_size, q_square = np.abs(block.q), block.q**2
-
-    unit = left.unit
-    constants = (2 * r.u) ** 2 / 3 * a.size2 + twice * a.delta**2
-    inner_variance = with_column(r.variance(dv) / unit * dout_square, constants / unit)
-    variances = _variances(
-        block, weights, inner_variance, q_variance + twice, k_variance - q_variance
-    )
-    sides = (q_size, q_square, dout_size, dout_square)
-    factors = sides
-    if variances.inner is not None:
-        of_row = variances.exponent + variances.more
-        factors = (q_size, q_square * of_row, dout_size, dout_square * of_row)
-    n, d = block.q.shape
-    return Prepared(
-        block=block,
-        weights=weights,
-        to_worst=ratio * MARGIN / WEIGHT,
-        to_variance=MARGIN * unit / WEIGHT**2,
-        dp=with_column(block.dout, -a.delta),
-        inner=with_column(
-            slope * (r.gamma(dv + 2) + 2 * r.u) * dout_size, slope * (2 * r.u * a.size + a.error)
-        ),
-        inner_variance=inner_variance,
-        row=(row / ratio - left.row).astype(np.float32),
-        variances=variances,
-        longer=np.float32((for_q - for_k) / ratio),
-        rows=sides,
-        factors=factors,
-        worst=scratch.zeros("worst", n, d),
-        variance=scratch.zeros("variance", n, d),
-        weighted=scratch.zeros("weighted", n, d),
-        underflow=np.zeros((2, n, d)),
-    )
-
-
-def _variances(
-    block: Block, weights: Weights, inner_variance: Array, more: float, for_k: float
-) -> Variances:
-    r, a, left, unit = block.r, block.arrivals, weights.left, weights.left.unit
-    size = np.maximum(np.abs(block.at.m), np.abs(block.at.lse))
-    exponent = constant(r, size) / unit - left.variance[:, -1:] + more / unit
-    inner = None
-    if left.coarse is not None:
-        exponent = exponent + left.coarse + left.largest**2
-        inner = norms(inner_variance[:, :-1]) * block.units.v_fourth + inner_variance[:, -1:]
-        inner = inner.astype(np.float32)
-    return Variances(
-        exponent.astype(np.float32),
-        inner,
-        ((a.lse_variance + for_k) / unit).astype(np.float32),
-        (a.variance / unit).astype(np.float32),
-    )

@@ -15,9 +15,10 @@ from reference.bounds.forward import Rows
 from reference.bounds.roundoffs import Roundoffs
 from reference.bounds.scaling import Units
 from reference.bounds.scores import tiles
-from reference.bounds.scratch import Scratch
 from reference.formats import Array
+from reference.parallel.scratch import Scratch
 from reference.problem.head import Head
+from reference.problem.tiling import hidden_pairs, rows_of
 
 WEIGHT = 2.0**24  # weights are held times this, so that their squares do not underflow
 MARGIN = 1 + 1e-4  # for the roundings of float32
@@ -44,9 +45,9 @@ class Piece:
     here: slice
 
 
-def pieces(head: Head, strip: range, block_k: int) -> list[Piece]:
+def pieces_of(head: Head, strip: range, block_k: int) -> list[Piece]:
     """The tiles of a strip of rows."""
-    found = []
+    pieces = []
     for keys in tiles(head, strip, block_k):
         rows = strip
         while head.mask.tile(rows[:EDGE], keys) == "empty":
@@ -54,8 +55,8 @@ def pieces(head: Head, strip: range, block_k: int) -> list[Piece]:
         while head.mask.tile(rows[-EDGE:], keys) == "empty":
             rows = rows[:-EDGE]
         here = slice(rows.start - strip.start, rows.stop - strip.start)
-        found.append(Piece(rows, keys, here))
-    return found
+        pieces.append(Piece(rows, keys, here))
+    return pieces
 
 
 def with_column(matrix: Array, column: Array | float) -> Array:
@@ -66,16 +67,20 @@ def with_column(matrix: Array, column: Array | float) -> Array:
     return wide
 
 
-def hidden_pairs(head: Head, rows: range, keys: range, scratch: Scratch) -> Array | None:
-    """Which pairs of a tile are hidden; None if none is."""
-    mask = head.mask
-    if mask.tile(rows, keys) == "full":
-        return None
-    if mask.keep is not None or mask.prefix:
-        return ~mask.visible(rows, keys)
-    step = rows.start - keys.start  # all that a window's edges depend on
-    key = (step, len(rows), len(keys), mask.left, mask.right)
-    return scratch.recall(key, lambda: ~mask.visible(rows, keys))
+def scaled_keys(head: Head, units: Units, keys: range, scratch: Scratch) -> tuple[Array, Array]:
+    """Scaled k and v of some keys and a column of ones, their sizes, their squares.
+
+    Each is float32 (3, keys, dimension + 1): values, sizes, squares.
+    """
+    pair = []
+    for name, tensor, unit in (("k", head.k, units.k), ("v", head.v, units.v)):
+        x = scratch.take(name, 3, len(keys), tensor.shape[1] + 1)
+        np.multiply(rows_of(tensor, keys), np.float32(1 / unit), out=x[0, :, :-1])
+        x[0, :, -1] = 1.0
+        np.abs(x[0], out=x[1])
+        np.multiply(x[0], x[0], out=x[2])
+        pair.append(x)
+    return pair[0], pair[1]
 
 
 def over_keys(visible: Array | None, of_keys: Array) -> Array:
@@ -98,18 +103,25 @@ class Exponents:
     ----------
     q : (rows, head_dim)
         Scaled.
-    s : gives the score, less lse, with a column of ones; and log(WEIGHT) more
+    s : (rows, head_dim + 1)
+        Times (k, 1): the score - lse + log(WEIGHT).
     lse : (rows, 1)
-        What is subtracted there.
+        lse - log(WEIGHT), which `s` subtracts.
     slope : float
+        The unit of worst errors.
     row : (rows, 1)
-    error : with |k| and a column of ones gives `slope` times the worst error, plus a constant;
-        of it `row` is what does not depend on the key
-    variance : with k**2 and a column of ones gives the variance in units of `unit`, but for s**2
+        The part of `error` that is the same for all keys.
+    error : (rows, head_dim + 1)
+        Times (|k|, 1): `slope` times the worst error of the exponent, plus a constant.
+    variance : (rows, head_dim + 1)
+        Times (k**2, 1): the variance of the exponent without the term s**2, in units of `unit`.
     largest : (rows, 1)
         Bound on the size of scores.
     coarse : (rows, 1), or None
-        A bound on that variance, but for s**2; None where it matters beside rounding the weights.
+        A bound on `variance` times (k**2, 1); None where the bound would be felt beside the
+        rounding of the weights.
+    unit : float
+        The unit of variances.
     """
 
     q: Array
@@ -124,17 +136,24 @@ class Exponents:
     unit: float
 
 
-def exponents(
-    r: Roundoffs, units: Units, q: Array, lse: Array, size: Array, *, slope: float, more: float
+def exponents_of(
+    r: Roundoffs,
+    units: Units,
+    q: Array,
+    lse: Array,
+    size: Array,
+    *,
+    slope: float,
+    extra_error: float,
 ) -> Exponents:
-    """`slope` times the worst error plus `more`, and the variance.
+    """The left factors of `slope` times the worst error plus `extra_error`, and of the variance.
 
     `size` is the magnitude of what a kernel subtracts from scores.
     """
     d = q.shape[1]
     unit = (r.variance(d) + (4 * r.u) ** 2) / 3
     shifted = (lse - math.log(WEIGHT)).astype(np.float32)
-    row = slope * (4 * r.u * size + r.exp) + more
+    row = slope * (4 * r.u * size + r.exp) + extra_error
     variance = with_column(r.variance(d) / unit * q**2, constant(r, size) / unit)
     largest = norms(q) * units.k_row  # by Cauchy and Schwarz, here and next
     coarse = norms(variance[:, :-1]) * units.k_fourth + variance[:, -1:]
@@ -169,7 +188,7 @@ class Tile:
 
     Attributes
     ----------
-    k, v : Scratch.keys
+    k, v : as scaled_keys gives them
     hidden : bool (rows, keys), or None where no pair is
     p : (rows, keys)
     error : (rows, keys)
@@ -193,43 +212,43 @@ class Weights:
     """The tiles of a strip of rows: kept if there is room, or else made again."""
 
     def __init__(
-        self, head: Head, units: Units, left: Exponents, some: list[Piece], scratch: Scratch
+        self, head: Head, units: Units, exponents: Exponents, pieces: list[Piece], scratch: Scratch
     ) -> None:
-        self.head, self.units, self.left, self.pieces = head, units, left, some
+        self.head, self.units, self.exponents, self.pieces = head, units, exponents, pieces
         self.scratch = scratch
-        sizes = [len(piece.rows) * len(piece.keys) for piece in some]
+        sizes = [len(piece.rows) * len(piece.keys) for piece in pieces]
         self._keeps = sum(sizes) <= KEPT
-        self._starts = np.concatenate([[0], np.cumsum(sizes)]) if self._keeps else [0] * len(some)
-        self._made = [False] * len(some)
+        self._starts = np.concatenate([[0], np.cumsum(sizes)]) if self._keeps else [0] * len(pieces)
+        self._made = [False] * len(pieces)
         self._size = sum(sizes) if self._keeps else max(sizes, default=0)
 
     def tile(self, at: int) -> Tile:
         """The tile of one piece; the next one may take its memory."""
-        piece, left = self.pieces[at], self.left
+        piece, exponents = self.pieces[at], self.exponents
         rows, keys = piece.rows, piece.keys
-        k, v = self.scratch.keys(self.head, self.units, keys)
-        hidden = hidden_pairs(self.head, rows, keys, self.scratch)
+        k, v = scaled_keys(self.head, self.units, keys, self.scratch)
+        hidden = hidden_pairs(self.head, rows, keys, self.scratch.recall)
         p, error = (self._take(name, at) for name in ("weights", "errors"))
-        variance = self._take("variances", at) if left.coarse is None else None
+        variance = self._take("variances", at) if exponents.coarse is None else None
         tile = Tile(k, v, hidden, p, error, variance)
         if self._made[at]:
             return tile
         self._made[at] = self._keeps
-        np.matmul(left.s[piece.here], k[0].T, out=p)
+        np.matmul(exponents.s[piece.here], k[0].T, out=p)
         if variance is not None:
             self.spread(piece, k, p, variance)
         np.exp(p, out=p)
         if hidden is not None:
             np.copyto(p, 0.0, where=hidden)
-        np.matmul(left.error[piece.here], k[1].T, out=error)
+        np.matmul(exponents.error[piece.here], k[1].T, out=error)
         return tile
 
     def spread(self, piece: Piece, k: Array, x: Array, variance: Array) -> None:
         """Write the variance of exponents from `x`, the scores less lse."""
         s = self.scratch.take("s", *x.shape)
-        np.add(x, self.left.lse[piece.here], out=s)
+        np.add(x, self.exponents.lse[piece.here], out=s)
         np.multiply(s, s, out=s)
-        np.matmul(self.left.variance[piece.here], k[2].T, out=variance)
+        np.matmul(self.exponents.variance[piece.here], k[2].T, out=variance)
         variance += s
 
     def _take(self, name: str, at: int) -> Array:
@@ -240,16 +259,16 @@ class Weights:
 
 
 def size_of_maximum(
-    head: Head, r: Roundoffs, units: Units, at: Rows, some: list[Piece], scratch: Scratch
+    head: Head, r: Roundoffs, units: Units, at: Rows, pieces: list[Piece], scratch: Scratch
 ) -> Array:
-    """|m| of some rows; in low precision a bound, from lse - log(terms) <= m <= lse."""
+    """|m| of a strip, (rows, 1); in low precision a bound, from lse - log(terms) <= m <= lse."""
     if r.u_p > ROUGH:
         return np.maximum(np.abs(at.lse), np.abs(at.lse - math.log(head.seqlen_k + 1)))
     m = np.full_like(at.lse, -np.inf if head.sink is None else head.sink)
     q = units.scaled_q(head, at.rows)
-    for piece in some:
+    for piece in pieces:
         s = q[piece.here] @ units.scaled_k(head, piece.keys).T
-        if (hidden := hidden_pairs(head, piece.rows, piece.keys, scratch)) is not None:
+        if (hidden := hidden_pairs(head, piece.rows, piece.keys, scratch.recall)) is not None:
             np.copyto(s, -np.inf, where=hidden)
         np.maximum(m[piece.here], s.max(axis=1, keepdims=True), out=m[piece.here])
     return np.where(np.isfinite(m), np.abs(m), 0.0)

@@ -1,4 +1,4 @@
-"""Threads for the oracle: one task to a worker, BLAS single-threaded inside each."""
+"""Threads for the oracle: one task to a thread, BLAS single-threaded inside each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 
 
 def cores(threads: int | None) -> int:
-    """How many workers `threads` means: None is every core this process may use."""
+    """The number of threads: `threads`, or every core that this process may use if it is None."""
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}: give at least 1, or None for every core")
     return threads or len(os.sched_getaffinity(0))
@@ -37,8 +37,8 @@ def run(
 
     with threadpool_limits(1, "blas"):
         tasks = list(tasks)
-        workers = min(cores(threads), len(tasks))
-        if workers <= 1:
+        count = min(cores(threads), len(tasks))
+        if count <= 1:
             return [quietly(task) for task in tasks]
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(count) as pool:
             return list(pool.map(quietly, tasks))

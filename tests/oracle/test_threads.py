@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from reference.parallel.workers import cores, run
+from reference.parallel.threads import cores, run
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2, 5])

@@ -1,4 +1,4 @@
-"""Turns: threads add to the same sums in one order, so that every sum is always the same."""
+"""AdditionOrder: threads add to shared sums in a fixed order, so that each sum has fixed bits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, eq=False)
-class Turns:
+class AdditionOrder:
     """The order in which tasks add to what they share: task n adds at a place after task n - 1.
 
     This fixes every sum at any number of threads. Tasks start in order, so the wait is short and
