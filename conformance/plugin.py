@@ -6,6 +6,7 @@ nothing heavy by itself and says nothing unless tests of the suite are asked for
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
     lines = [*lines, run.header()]
     for kernel in run.kernels:
         lines += [f"conformance: {kernel.name}: {doubt}" for doubt in kernel.doubts]
-    if "smoke" in config.option.markexpr and run.tier != "smoke":
+    if re.search(r"(?<!not )\bsmoke\b", config.option.markexpr) and run.tier != "smoke":
         lines.append(
             f"conformance: -m only selects tests: the tier is {run.tier}; "
             "--kernel-tier smoke makes the statistics small, too"
@@ -171,7 +172,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     alone = "backward_alone" in marks
-    asked = _vectors(run) if "golden" in marks else run.cases
+    cases = _vectors(run) if "golden" in marks else run.cases
     trials = [
         pytest.param(
             kernel,
@@ -179,7 +180,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             id=f"{kernel.name}-{case.id}-{format}",
             marks=_marks(case),
         )
-        for case in asked
+        for case in cases
         for format in case.formats
         for kernel in run.kernels
         if not alone or (case.backward and kernel.backward is not None)
@@ -236,16 +237,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if wanted else dropped).append(item)
     place: dict[Any, int] = {}
     for item in kept:
-        asked = _asked(item)
-        place.setdefault(asked or item, len(place))
-    items[:] = sorted(kept, key=lambda item: place[_asked(item) or item])
+        place.setdefault(_problem_of(item) or item, len(place))
+    items[:] = sorted(kept, key=lambda item: place[_problem_of(item) or item])
     if dropped:
         config.hook.pytest_deselected(items=[item for item in dropped if kernel_of(item)])
 
 
-def _asked(item: pytest.Item) -> tuple[str, str] | None:
-    asked = item.callspec.params.get("expected") if hasattr(item, "callspec") else None
-    return (asked[0].id, asked[1]) if isinstance(asked, tuple) and kernel_of(item) else None
+def _problem_of(item: pytest.Item) -> tuple[str, str] | None:
+    given = item.callspec.params.get("expected") if hasattr(item, "callspec") else None
+    return (given[0].id, given[1]) if isinstance(given, tuple) and kernel_of(item) else None
 
 
 @pytest.hookimpl(wrapper=True)

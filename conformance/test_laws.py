@@ -32,27 +32,27 @@ from reference.mask import Mask
 from reference.problem import Result, Unsupported
 
 every_format = pytest.mark.parametrize("format", FORMATS)
-every_question = pytest.mark.parametrize("asked", PROBLEMS.values(), ids=PROBLEMS)
+every_problem = pytest.mark.parametrize("options", PROBLEMS.values(), ids=PROBLEMS)
 
 
-@every_question
+@every_problem
 @every_format
 def test_the_order_of_sequences_does_not_matter(
-    kernel: LoadedKernel, format: str, asked: Options
+    kernel: LoadedKernel, format: str, options: Options
 ) -> None:
-    problem = make_problem(format, **asked)
+    problem = make_problem(format, **options)
     order = np.roll(range(problem.batch), 1).tolist()
     moved = answer(kernel, transform.take(problem, "batch", order))
     here = transform.take_result(answer(kernel, problem), "batch", order, group=problem.group)
     assert_same_bits(moved, here)
 
 
-@every_question
+@every_problem
 @every_format
 def test_the_order_of_heads_does_not_matter(
-    kernel: LoadedKernel, format: str, asked: Options
+    kernel: LoadedKernel, format: str, options: Options
 ) -> None:
-    problem = make_problem(format, **asked)
+    problem = make_problem(format, **options)
     order = range(problem.heads_k)[::-1]
     moved = answer(kernel, transform.take(problem, "heads", order))
     here = transform.take_result(answer(kernel, problem), "heads", order, group=problem.group)
@@ -76,12 +76,12 @@ def test_the_order_of_keys_does_not_matter(kernel: LoadedKernel, format: str, na
     )
 
 
-@every_question
+@every_problem
 @every_format
 def test_what_other_sequences_hold_changes_no_bit(
-    kernel: LoadedKernel, format: str, asked: Options
+    kernel: LoadedKernel, format: str, options: Options
 ) -> None:
-    problem = make_problem(format, **asked)
+    problem = make_problem(format, **options)
     here, there = (
         transform.take_result(answer(kernel, one), "batch", [1], group=problem.group)
         for one in (problem, transform.negate_others(problem, 1))
@@ -89,12 +89,12 @@ def test_what_other_sequences_hold_changes_no_bit(
     assert_same_bits(there, here)
 
 
-@every_question
+@every_problem
 @every_format
 def test_a_sequence_alone_has_the_answer_that_it_has_in_a_batch(
-    kernel: LoadedKernel, format: str, asked: Options
+    kernel: LoadedKernel, format: str, options: Options
 ) -> None:
-    problem = make_problem(format, **asked)
+    problem = make_problem(format, **options)
     alone = transform.take(problem, "batch", [1])
 
     def second(result: Result) -> Result:
@@ -107,12 +107,12 @@ def test_a_sequence_alone_has_the_answer_that_it_has_in_a_batch(
     )
 
 
-@every_question
+@every_problem
 @every_format
 def test_a_constant_added_to_every_key_moves_lse_and_nothing_else(
-    kernel: LoadedKernel, format: str, asked: Options
+    kernel: LoadedKernel, format: str, options: Options
 ) -> None:
-    problem = make_problem(format, **asked)
+    problem = make_problem(format, **options)
     constant = grid("constant", (1, 1, *problem.k.shape[2:])).astype(problem.k.dtype)
     shifted = problem.replace(k=problem.k + constant)
     before, after = answer(kernel, problem), answer(kernel, shifted)
@@ -123,10 +123,10 @@ def test_a_constant_added_to_every_key_moves_lse_and_nothing_else(
     assert_near(after, before, plus(allowed(kernel, problem), allowed(kernel, shifted)))
 
 
-@every_question
+@every_problem
 @every_format
-def test_the_answer_is_affine_in_v(kernel: LoadedKernel, format: str, asked: Options) -> None:
-    problem = make_problem(format, **asked)
+def test_the_answer_is_affine_in_v(kernel: LoadedKernel, format: str, options: Options) -> None:
+    problem = make_problem(format, **options)
     constant = grid("constant", (1, 1, *problem.v.shape[2:])).astype(problem.v.dtype)
     other = problem.replace(v=constant - 2 * problem.v)
     before = times(answer(kernel, problem), out=-2, dq=-2, dk=-2)
@@ -224,10 +224,10 @@ def test_two_sets_of_keys_merge_by_their_lse(kernel: LoadedKernel, format: str, 
     assert_near(merged, answer(kernel, problem), plus(off, allowed(kernel, problem)))
 
 
-@every_question
+@every_problem
 @every_format
-def test_gradients_scale_with_dout(kernel: LoadedKernel, format: str, asked: Options) -> None:
-    problem = make_problem(format, **asked)
+def test_gradients_scale_with_dout(kernel: LoadedKernel, format: str, options: Options) -> None:
+    problem = make_problem(format, **options)
     louder = transform.with_dout(problem, lambda dout: 4 * dout)
     factors = {"dq": 4.0, "dk": 4.0, "dv": 4.0}
     got = only(answer_with_gradients(kernel, louder), *factors)
@@ -238,12 +238,12 @@ def test_gradients_scale_with_dout(kernel: LoadedKernel, format: str, asked: Opt
     assert_near(got, want, within)  # in fp16 small dS are subnormal, and round differently
 
 
-@every_question
+@every_problem
 @every_format
 def test_gradients_of_a_sum_are_the_sum_of_gradients(
-    kernel: LoadedKernel, format: str, asked: Options
+    kernel: LoadedKernel, format: str, options: Options
 ) -> None:
-    first = make_problem(format, **asked)
+    first = make_problem(format, **options)
     second, both = (
         transform.with_dout(first, change)
         for change in (np.flip, lambda dout: dout + np.flip(dout))

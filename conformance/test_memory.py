@@ -28,15 +28,15 @@ from reference.mask import Mask
 from reference.problem import Problem, Result, Unsupported
 
 every_format = pytest.mark.parametrize("format", FORMATS)
-every_question = pytest.mark.parametrize("asked", PROBLEMS.values(), ids=PROBLEMS)
+every_problem = pytest.mark.parametrize("options", PROBLEMS.values(), ids=PROBLEMS)
 
 
-@every_question
+@every_problem
 @every_format
 def test_the_same_question_twice_has_the_same_answer(
-    kernel: LoadedKernel, format: str, asked: Options
+    kernel: LoadedKernel, format: str, options: Options
 ) -> None:
-    problem = make_problem(format, **asked)
+    problem = make_problem(format, **options)
     assert_same_bits(answer(kernel, problem), answer(kernel, problem))
 
 

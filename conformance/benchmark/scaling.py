@@ -93,5 +93,5 @@ def trials(kernels: Sequence[LoadedKernel], *, forward: bool, shrink: int) -> li
 
 
 def _suffix(device: str, shrink: int) -> str:
-    """Of a name, so that saved times of another size are not compared with these."""
+    """The end of a name, so that saved times of another size are not compared with its."""
     return f"-shrink-{shrink}" if device in LIMITS and shrink > 1 else ""

@@ -10,7 +10,7 @@ from conformance.cases.case import Case
 
 Pass = Literal["forward", "forward+backward"]
 FORMAT = "bf16"
-"""Of every workload: what models are trained in; the Ascend cube multiplies it as fast as fp16."""
+"""The format of every workload: models are trained in it, and the cube takes it as fast as fp16."""
 
 
 @dataclass(frozen=True)

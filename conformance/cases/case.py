@@ -106,7 +106,7 @@ class Case:
         return self.heads_q * int(np.dot(self.seqlens_q, self.seqlens_k))
 
     def without_gradients(self) -> Case:
-        """The same question, forward only."""
+        """The case without gradients."""
         return replace(self, backward=False, dlse=False)
 
     def variant(self) -> Case:

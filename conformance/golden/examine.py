@@ -122,11 +122,11 @@ def _made(task: Task) -> Entry:
 
 def _resumed(task: Task) -> tuple[Entry, list[str]] | None:
     """A vector that an interrupted run has left, if the code of today made it."""
-    said = None
+    about = None
     for path in sorted((task.folder / VECTORS).glob(f"{task.key}.*.safetensors")):
-        said = said or _about(task)
+        about = about or _about(task)
         found = stored.loaded(path)
-        if found and found[0].oracle == oracle_digest() and found[0].about == said:
+        if found and found[0].oracle == oracle_digest() and found[0].about == about:
             return found[1], [NEW]
     return None
 

@@ -114,8 +114,8 @@ def read(folder: Path) -> Manifest:
     document = read_json(path, SCHEMA)
     entries = {}
     for one in document["vectors"]:
-        said = {field.name: one.pop(field.name) for field in fields(About)}
-        entry = Entry(about=About(**said), **one)
+        about = {field.name: one.pop(field.name) for field in fields(About)}
+        entry = Entry(about=About(**about), **one)
         if not (folder / entry.file).resolve().is_relative_to((folder / VECTORS).resolve()):
             raise Refused(f"{path}: file {entry.file!r} leads out of {VECTORS}/: {RESTORE}")
         if entry.key in entries:

@@ -45,7 +45,7 @@ def read(path: Path, format: Format, shape: tuple[int, ...]) -> Array | None:
     if not path.exists():
         return None
     native, count = np.dtype(NATIVE[format]), int(np.prod(shape))
-    told = f"{format.name} elements of {shape}"
+    expected = f"{format.name} elements of {shape}"
     if path.suffix == ".npy":
         try:
             array = np.load(path, allow_pickle=False)
@@ -53,13 +53,15 @@ def read(path: Path, format: Format, shape: tuple[int, ...]) -> Array | None:
             raise Refused(f"{path} is no .npy file ({error}): write one") from None
         bits = array.dtype == np.uint16 and format == BF16
         if not (bits or array.dtype == native) or array.size != count:
-            raise Refused(f"{path} has {array.dtype} {array.shape}: give {told}")
+            raise Refused(f"{path} has {array.dtype} {array.shape}: give {expected}")
         flat = np.ascontiguousarray(array).view(native).ravel()
     else:
         content = path.read_bytes()
         if len(content) != count * native.itemsize:
             need = count * native.itemsize
-            raise Refused(f"{path} has {len(content)} bytes: give {need}, {told}, little-endian")
+            raise Refused(
+                f"{path} has {len(content)} bytes: give {need}, {expected}, little-endian"
+            )
         flat = np.frombuffer(content, native.newbyteorder("<") if format != BF16 else native)
     wide: Array = flat.astype(format.dtype)
     return wide

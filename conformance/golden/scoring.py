@@ -65,20 +65,20 @@ def write_record(golden: Set, kernel: LoadedKernel) -> tuple[Record, list[str]]:
 def _ask(golden: Set, kernel: LoadedKernel, entry: Entry) -> Verdict | Exception:
     """A verdict on the whole question; on its forward, if gradients are declined."""
     found = stored.load(golden.folder, entry)
-    asked = SavedProblem(entry.key, found.problem, answer=found.answer)
+    saved = SavedProblem(entry.key, found.problem, answer=found.answer)
     try:
         try:
-            return ask(kernel, _question(asked))
+            return ask(kernel, _expected(saved))
         except Unsupported:
-            if not asked.backward:
+            if not saved.backward:
                 raise
-            return ask(kernel, _question(asked.without_gradients()))
+            return ask(kernel, _expected(saved.without_gradients()))
     except Exception as error:
         return error
 
 
-def _question(asked: SavedProblem) -> Expected:
-    return Expected(problem=asked.saved, known=asked.answer)
+def _expected(saved: SavedProblem) -> Expected:
+    return Expected(problem=saved.saved, known=saved.answer)
 
 
 def _why(answer: Verdict | Exception) -> str:

@@ -50,7 +50,7 @@ class Set:
 
     def tasks(self, old: Manifest, *, digest: str, threads: int | None) -> list[Task]:
         """One for each vector that should be there."""
-        asked = (
+        chosen_cases = (
             (case, format, seed)
             for seed in range(self.seeds)
             for case in self.cases
@@ -66,7 +66,7 @@ class Set:
                 is_confirmed=old.oracle == digest,
                 threads=threads,
             )
-            for case, format, seed in asked
+            for case, format, seed in chosen_cases
         ]
         return [task.of(old.entries.get(task.key)) for task in tasks]
 

@@ -80,8 +80,8 @@ def content(vector: Vector) -> bytes:
     tensors, metadata = encoded(vector.problem)
     for prefix, result in ((ANSWER, vector.answer), (BOUND, vector.bound)):
         tensors |= {prefix + name: np.ascontiguousarray(x) for name, x in result.tensors()}
-    said = vector.about.plain() | {"oracle": vector.oracle, "versions": vector.versions}
-    return _ordered(safetensors.numpy.save(tensors, metadata | {"golden": json.dumps(said)}))
+    about = vector.about.plain() | {"oracle": vector.oracle, "versions": vector.versions}
+    return _ordered(safetensors.numpy.save(tensors, metadata | {"golden": json.dumps(about)}))
 
 
 def _ordered(written: bytes) -> bytes:
@@ -101,15 +101,15 @@ def load(path: Path) -> Vector:
         If it holds none; the text says why.
     """
     tensors, metadata = read(path)
-    said = _said(metadata)
-    oracle, made_with = said.pop("oracle"), said.pop("versions")
+    about = _golden_metadata(metadata)
+    oracle, made_with = about.pop("oracle"), about.pop("versions")
     problem = decoded(tensors, metadata)
     shapes = {name: x.shape for name, x in problem.zeros().tensors()}
     bound = _result(tensors, BOUND, "F32", shapes)
     shapes |= dict.fromkeys(STATISTICS, problem.shape_lse)
     answer = _result(tensors, ANSWER, "F64", shapes)
     return Vector(
-        about=About(**said),
+        about=About(**about),
         problem=problem,
         answer=answer,
         bound=bound,
@@ -118,11 +118,11 @@ def load(path: Path) -> Vector:
     )
 
 
-def _said(metadata: dict[str, str]) -> dict[str, Any]:
+def _golden_metadata(metadata: dict[str, str]) -> dict[str, Any]:
     if "golden" not in metadata:
         raise ValueError('it has no metadata "golden": it is a problem, and no vector')
-    said: dict[str, Any] = json.loads(metadata["golden"])
-    return said
+    about: dict[str, Any] = json.loads(metadata["golden"])
+    return about
 
 
 def _result(

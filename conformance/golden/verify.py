@@ -44,7 +44,7 @@ def main(golden: Set, options: argparse.Namespace) -> int:
     layout = options.layout or layouts.default(vector.problem)
     if not layouts.fits(vector.problem, layout):
         raise UsageError(f"--layout {layout}: {entry.key} is packed, which only TND can hold")
-    expected = asked(vector, forward=options.forward)
+    expected = expected_of(vector, forward=options.forward)
     got = read(expected, Path(options.out_dir), layout=layout, kind=options.format)
     verdict = judged(vector, expected, got)
     if not verdict.passes():
@@ -55,8 +55,8 @@ def main(golden: Set, options: argparse.Namespace) -> int:
     return 0
 
 
-def asked(vector: Vector, *, forward: bool) -> Expected:
-    """The question of a vector; with `forward`, without gradients."""
+def expected_of(vector: Vector, *, forward: bool) -> Expected:
+    """The expected answer of a vector; with `forward`, without gradients."""
     case = SavedProblem(vector.about.key, vector.problem, answer=vector.answer)
     case = case.without_gradients() if forward else case
     return Expected(problem=case.saved, known=case.answer)

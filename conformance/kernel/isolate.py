@@ -86,10 +86,10 @@ class Isolated:
         if kind == "declined":
             raise Unsupported(content)
         server.output.seek(begin)
-        said = server.output.read().decode(errors="replace").strip()[-TAIL:]
+        output = server.output.read().decode(errors="replace").strip()[-TAIL:]
         if server.process.poll() is not None:
             self.stop()
-        raise IsolatedFailure("\n".join(filter(None, (content, said))))
+        raise IsolatedFailure("\n".join(filter(None, (content, output))))
 
     def stop(self, *, grace: float = 1.0) -> None:
         """End the server, which ends by itself when idle, and the child that may still run."""

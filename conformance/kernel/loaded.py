@@ -125,8 +125,10 @@ class LoadedKernel:
     @property
     def toolchain(self) -> str:
         """What decides the bits of its answers besides its code; by default, this machine."""
-        said = getattr(self.function, "toolchain", None)
-        return f"{platform.machine()}, numpy {np.__version__}" if said is None else str(said)
+        declared = getattr(self.function, "toolchain", None)
+        return (
+            f"{platform.machine()}, numpy {np.__version__}" if declared is None else str(declared)
+        )
 
     @property
     def device(self) -> str:

@@ -73,7 +73,7 @@ def _take(problem: Problem, axis: Axis, index: Sequence[int]) -> Problem:
 
 
 def take_result(result: Result, axis: Axis, index: Sequence[int], *, group: int) -> Result:
-    """The same of a result of a dense problem whose query heads come in groups of `group`.
+    """The part of a result that `take` keeps of a dense problem with `group` query heads a key head.
 
     A dbias, or dsink, without that axis is a sum over it: it stays as it is.
     """

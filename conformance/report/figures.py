@@ -45,7 +45,7 @@ STYLE: dict[Any, Any] = {
 }
 
 EDGES = (*(2.0**power for power in range(-6, 0)), np.nextafter(1.0, 2.0), 2.0, 4.0, 8.0, 16.0)
-"""Of a map's colours; 1 itself is allowed, and belongs to the calm ones."""
+"""Where a map's colours change, in error / allowed; 1 itself is allowed, and still calm."""
 
 CALM = ("#eef3f8", "#dbe7f1", "#c6d9ea", "#aecae1", "#93b8d6", "#76a5ca", "#5991bd")
 RED = ("#f4a582", "#e4694f", "#c9302f", "#a01322", "#6b0018")

@@ -10,7 +10,6 @@ import pytest
 
 from conformance.benchmark import table as bench_table
 from conformance.report.document import GROUPS, NAME, document, is_about, not_computed, suspicions
-from conformance.report.page import PAGE, write
 from conformance.report.table import table
 from conformance.run.ours import is_report_of_ours
 from conformance.run.record import Entry, Record, carried
@@ -62,6 +61,8 @@ class Collector:
         ):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self.run.report is not None:
+            from conformance.report.page import write  # with matplotlib, which takes half a second
+
             complete = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
             write(self.run.report, document(self.run, self.records, complete=complete))
 
@@ -92,6 +93,8 @@ class Collector:
         if not self._passed():
             line("FAILED: no test of the suite passed, so nothing was shown")
         if self.run.report is not None:
+            from conformance.report.page import PAGE
+
             line(f"report: {self.run.report / PAGE}, and {NAME} beside it")
         if self.run.repro is not None and any(test.failed for test in tests):
             line(f"failures, each to run without pytest: {self.run.repro}")

@@ -35,10 +35,11 @@ def mark(item: pytest.Item) -> None:
 def is_report_of_ours(report: pytest.TestReport, *, rootdir: Path) -> bool:
     """Whether a report is of a test of the suite.
 
-    The report of a worker that died has no properties, only the path of the test's file: relative
-    to `rootdir`, or empty where the suite lies outside of it.
+    A test that ran carries the mark in its own report. The report that stands for a dead worker
+    has neither properties nor keywords, only the path of the test's file: relative to `rootdir`, or
+    empty where that file lies outside of it.
     """
-    if any(name == KERNEL for name, _ in report.user_properties):
-        return True
+    if report.keywords:
+        return any(name == KERNEL for name, _ in report.user_properties)
     path = report.nodeid.partition("::")[0]
     return not path or (rootdir / path).resolve().parent == HERE

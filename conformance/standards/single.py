@@ -143,7 +143,7 @@ class Totals:
         return math.sqrt(self.squares / max(self.elements, 1.0))
 
     def share(self, count: float) -> float:
-        """Of the elements; inf if one is wrong without measure, which no share may excuse."""
+        """`count` as a share of the elements; inf if one is wrong without measure."""
         return count / max(self.elements, 1.0) if math.isfinite(self.largest) else math.inf
 
 
@@ -208,7 +208,7 @@ def errors(got: Array, want: Array, format: Format) -> Errors:
 
 
 def totals(error: Errors, format: Format) -> Totals:
-    """Of a block, with what the standards count in this format."""
+    """What the standards count over a block of errors in this format."""
     signed, golden = error
     absolute = np.abs(signed)
     relative = absolute / (golden + TINY)

@@ -24,7 +24,7 @@ FORMATS = (FP16, BF16, FP32)
 class RecordedCall:
     """One call of attention: its tensors by the names of Problem and Result."""
 
-    asked: dict[str, Any]
+    options: dict[str, Any]
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
     def keep(self, name: str) -> Callable[[Tensor], None]:
@@ -53,7 +53,7 @@ class Watch:
         q: Tensor,
         k: Tensor,
         v: Tensor,
-        **asked: Any,
+        **options: Any,
     ) -> tuple[Tensor, Tensor]:
         """``attention(q, k, v)``, which gives out and lse; gradients are kept as they pass.
 
@@ -63,7 +63,7 @@ class Watch:
             Nothing else may use these very tensors, or its gradients count too.
         asked : what Problem takes beside q, k, v and format: mask, scale, sink and so on
         """
-        call = RecordedCall(asked=asked)
+        call = RecordedCall(options=options)
         self.calls.append(call)
         for name, tensor in (("q", q), ("k", k), ("v", v)):
             call.keep(name)(tensor)
@@ -86,7 +86,7 @@ def _verdict(call: RecordedCall, contract: Callable[[Problem], Contract]) -> Ver
     inputs: dict[str, Any] = {
         name: arrays.pop(name) for name in ("q", "k", "v", "dout") if name in arrays
     }
-    problem = Problem(**inputs, format=_format(call.tensors["q"]), **call.asked)
+    problem = Problem(**inputs, format=_format(call.tensors["q"]), **call.options)
     promised = contract(problem)
     want = blockwise.attention(problem)
     allowed = error_bound(problem, promised, result=want)

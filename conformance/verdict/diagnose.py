@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.verdict.evidence import chance_inside, is_evidence
 from conformance.verdict.expected import Expected
 from conformance.verdict.verdict import Verdict, judge
 from reference import dense
@@ -93,8 +94,15 @@ def _rescaling(failing: NDArray[np.bool_], problem: Problem) -> str:
     for tile, heads in rises.items():
         risen = np.concatenate(heads)
         explained = np.count_nonzero(failed & risen)
+        chance = chance_inside(
+            int(np.count_nonzero(failed)), inside=int(np.count_nonzero(risen)), among=risen.size
+        )
         # a rise that is small may stay within the bound
-        if not failed[~risen].any() and 2 * explained > np.count_nonzero(risen) < risen.size:
+        if (
+            not failed[~risen].any()
+            and 2 * explained > np.count_nonzero(risen)
+            and is_evidence(chance, looks=len(TILES))
+        ):
             return (
                 f"rows of out fail only where the largest score comes after the first {tile} keys: "
                 "is acc rescaled when the maximum rises?"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.verdict.evidence import AGREEMENT
 from reference.formats import Array, Format
 
 
@@ -63,7 +64,7 @@ def proportion(got: Array, want: Array, failing: NDArray[np.bool_]) -> float:
     got, want = got / size, want / size
     factor = float((got * want).sum() / (want**2).sum())
     left, error = np.abs(got - factor * want).sum(), np.abs(got - want).sum()
-    return factor if left < error / 8 else math.nan
+    return factor if left < AGREEMENT * error else math.nan
 
 
 def equal(a: Array, b: Array) -> NDArray[np.bool_]:

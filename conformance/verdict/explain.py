@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.verdict.diagnose import diagnose
+from conformance.verdict.evidence import chance_inside, chance_of_factor, is_evidence
 from conformance.verdict.places import axes, indices, place, plural, runs, where
 from conformance.verdict.verdict import TensorVerdict, Verdict
 from reference.problem import Problem
@@ -76,9 +77,7 @@ def _details(score: TensorVerdict, problem: Problem) -> list[str]:
     lines += [f"    {text}" for text in _tiles(score.failing, names)]
     if score.nan or score.inf:
         lines.append(f"    of {score.elements} values, {score.nan} are NaN, {score.inf} infinite")
-    if not math.isnan(score.factor):
-        lines.append(f"    there, got is {score.factor:.4g} x oracle{_known(score, problem)}")
-    return lines
+    return lines + _factor(score, problem)
 
 
 def _sequence(score: TensorVerdict, names: Sequence[str], problem: Problem) -> str:
@@ -94,19 +93,40 @@ def _sequence(score: TensorVerdict, names: Sequence[str], problem: Problem) -> s
 
 
 def _tiles(failing: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
-    """Which failing runs begin where a tile would."""
+    """On which axes failing runs begin or end where a tile would, more often than by accident."""
     lines = []
     for axis, name in enumerate(names):
         if name not in ("row", "key", "channel"):
             continue
-        failed = runs(indices(failing, axis))
-        starts = [first for first, _ in failed if first]
-        ends = [last + 1 for _, last in failed if last + 1 < failing.shape[axis]]
-        for what, edges in (("begin", starts), ("end", ends)):
-            tile = next((t for t in TILES if edges and not any(e % t for e in edges)), None)
-            if tile:
+        size, failed = failing.shape[axis], runs(indices(failing, axis))
+        starts = {first for first, _ in failed if first}
+        ends = {last + 1 for _, last in failed if last + 1 < size}
+        kinds = {"begin and end": starts | ends if starts and ends else set()}
+        kinds |= {"begin": starts, "end": ends}
+        for what, edges in kinds.items():
+            if tile := _tile(edges, size, looks=len(kinds) * len(TILES)):
                 lines.append(f"failing {plural(name)} {what} at multiples of {tile}")
+                break
     return lines
+
+
+def _tile(edges: set[int], size: int, *, looks: int) -> int:
+    """The largest tile whose multiples below `size` hold all edges by no accident; else 0."""
+    for tile in TILES:
+        chance = chance_inside(len(edges), inside=(size - 1) // tile, among=size - 1)
+        if edges and not any(edge % tile for edge in edges) and is_evidence(chance, looks=looks):
+            return tile
+    return 0
+
+
+def _factor(score: TensorVerdict, problem: Problem) -> list[str]:
+    """Which number times the oracle the failing elements are, if enough of them say so."""
+    assert score.failing is not None
+    shown = f"{score.factor:.4g}"
+    chance = chance_of_factor(int(np.count_nonzero(score.failing)) - score.nan - score.inf)
+    if math.isnan(score.factor) or shown == "1" or not is_evidence(chance):
+        return []
+    return [f"    there, got is {shown} x oracle{_known(score, problem)}"]
 
 
 def _known(score: TensorVerdict, problem: Problem) -> str:

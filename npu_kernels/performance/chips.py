@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MACS = 4096
-"""Of 16-bit values that a cube multiplies and adds per cycle: 16 x 16 x 16."""
+"""Multiply-adds of 16-bit values that a cube does per cycle: 16 x 16 x 16."""
 
 RATES = {
     "L1 to L0A": 256,

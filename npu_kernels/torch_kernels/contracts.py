@@ -10,7 +10,7 @@ EXP_U20 = 2.0**-20
 """Relative error of torch's exp_u20, which keeps 20 bits."""
 
 FAST_EXP = 2.0**-13.5
-"""Of the vector exp that fp16 and bf16 take: its exp(0) is 1 - 5.4e-5, and every lse shows it."""
+"""Relative error of the vector exp for fp16 and bf16: its exp(0) is 1 - 5.4e-5."""
 
 
 def math(problem: Problem) -> Contract:

@@ -127,6 +127,7 @@ def finish(
     lse = (m + np.log(l))[:, 0]
     if arithmetic.log_base != 1:
         lse /= arithmetic.log_base
+        m /= arithmetic.log_base  # softmax_max + log(softmax_sum) is lse in its base, too
     if dead.any():
         acc[dead], lse[dead] = arithmetic.dead_rows
     assert result.out is not None and result.lse is not None

@@ -1,4 +1,7 @@
-"""Compiles the emulator's micro-tests, once per content of their sources."""
+"""Compiles the emulator's micro-tests, once per content of their sources.
+
+The emulator itself is linked from the library that the tests of our kernel load, too.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from npu_kernels.emulator import build as library
 
 ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / "npu_kernels" / "emulator"
@@ -26,7 +31,9 @@ FLAGS = [
     *("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"),
 ]
 OPTIMISED = ("-O1",)
-SANITIZED = ("-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZED = library.SANITIZED
+LIBRARY_OPTIONS = {OPTIMISED: (), SANITIZED: (*library.STRICT, *library.SANITIZED)}
+"""The library's, by the micro-tests': those with which other tests compile it."""
 
 
 DECLARATION = re.compile(r'^const Test \w+\(\s*"(\w+)"', re.MULTILINE)
@@ -55,9 +62,10 @@ def build(cache: Path, options: tuple[str, ...]) -> Path:
     if cxx is None:
         raise RuntimeError("no C++17 compiler found: set CXX, or install g++")
     flags = [*FLAGS, *options, f"-I{EMULATOR}"]
-    sources = sorted([*EMULATOR.rglob("*.cpp"), *MICRO_TESTS.glob("*.cpp")])
+    emulator = library.library(options=LIBRARY_OPTIONS[options])
+    sources = sorted(MICRO_TESTS.glob("*.cpp"))
     read = sorted([*sources, *EMULATOR.rglob("*.h"), *MICRO_TESTS.glob("*.h")])
-    key = hashlib.sha256(" ".join([cxx, *options]).encode())
+    key = hashlib.sha256(" ".join([cxx, *options, str(emulator)]).encode())
     for path in read:
         key.update(path.name.encode() + b"\0" + path.read_bytes())
     folder = cache / key.hexdigest()[:16]
@@ -74,7 +82,7 @@ def build(cache: Path, options: tuple[str, ...]) -> Path:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 list(pool.map(_run, commands))
             partial = folder / "partial"
-            _run([cxx, *options, *map(str, objects), "-pthread", "-o", str(partial)])
+            _run([cxx, *options, *map(str, objects), str(emulator), "-pthread", "-o", str(partial)])
             partial.rename(program)
     return program
 

@@ -8,7 +8,7 @@ from conformance.cases.faults import FAULTS
 from conformance.golden import manifest, stored
 from conformance.golden.manifest import Entry
 from conformance.golden.sets import FOLDER
-from conformance.golden.verify import asked, judged
+from conformance.golden.verify import expected_of, judged
 from conformance.verdict.verdict import Verdict
 from faults import MUTANTS
 from faults.host_kernel import Host
@@ -26,7 +26,7 @@ CLAIMS = [
 
 def verdict(entry: Entry, fault: str) -> Verdict:
     vector = stored.load(FOLDER, entry)
-    expected = asked(vector, forward=False)
+    expected = expected_of(vector, forward=False)
     kernel = Host() if fault == WHOLE else MUTANTS[fault]()
     return judged(vector, expected, kernel(expected.problem))
 

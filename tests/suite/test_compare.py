@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from conformance.laws.assertions import make_problem
 from conformance.verdict.error import ratio_of, signed_error
 from conformance.verdict.statistics import RMS_LIMIT, SIGMAS
 from conformance.verdict.verdict import judge
-from reference import dense
+from reference import blockwise, dense
 from reference.bounds import Allowed, error_bound
 from reference.contract import Contract
 from reference.formats import BF16, FP16, FP32, FP64
@@ -324,3 +325,13 @@ def test_a_backward_is_judged_without_out_and_lse():
 def test_an_answer_without_elements_passes():
     told = verdict(ask(seqlen_q=0, dout=np.zeros((2, 0, 4, 6), np.float32)))
     assert told.passes(strict=True)
+
+
+@pytest.mark.parametrize("base", [2.0, 10.0])
+def test_an_imitation_in_another_base_keeps_its_contract(base):
+    problem, contract = make_problem("fp32"), Contract(lse_base=base)
+    want = blockwise.attention(problem)
+    allowed = error_bound(problem, contract, result=want)
+    got = blockwise.attention(problem, contract=contract)
+    verdict = judge(got, want, allowed, problem=problem, contract=contract)
+    assert verdict.passes() and "softmax_max, softmax_sum" in [one.name for one in verdict.tensors]

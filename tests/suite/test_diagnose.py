@@ -90,6 +90,14 @@ def test_an_accumulator_that_is_not_rescaled_is_recognised(monkeypatch):
     assert "the first 32 keys: is acc rescaled when the maximum rises?" in guess(problem, answer)
 
 
+@pytest.mark.parametrize("seqlen_q", [1, 2])
+def test_a_few_rows_are_no_evidence_for_a_missing_rescaling(monkeypatch, seqlen_q):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    problem = ask(seqlen_q=seqlen_q)
+    few = problem.replace(q=problem.q[:1, :, :2], k=problem.k[:1], v=problem.v[:1])
+    assert guess(few, load(f"{SUBJECTS}:forgotten_rescale")(few)) == ""
+
+
 def test_nothing_is_guessed_of_noise_nor_where_out_is_right():
     problem = ask()
     want = dense.attention(problem)

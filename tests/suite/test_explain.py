@@ -90,13 +90,45 @@ def test_a_sink_is_told_by_its_head():
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        (slice(64, None), "failing rows begin at multiples of 64"),
-        (slice(0, 32), "failing rows end at multiples of 32"),
-        (slice(16, 48), "failing rows begin at multiples of 16"),
+        ((slice(16, 32), slice(48, 64)), "failing rows begin and end at multiples of 16"),
+        ((slice(16, 20), slice(32, 37), slice(48, 49), slice(64, 67)), "failing rows begin at"),
+        ((slice(0, 16), slice(30, 32), slice(45, 48), slice(60, 64)), "failing rows end at"),
     ],
 )
 def test_failures_that_begin_or_end_with_a_tile_are_told_so(rows, text):
-    assert text in told(ask(), out=at(0, rows))
+    assert text in told(ask(), out=several(rows))
+
+
+@pytest.mark.parametrize(
+    "rows", [(16,), (slice(64, None),), (slice(0, 32),), (16, 48), (16, 33, 48, 64)]
+)
+def test_no_tile_is_guessed_from_edges_that_an_accident_would_have(rows):
+    assert "multiples of" not in told(ask(), out=several(rows))
+
+
+def several(rows):
+    def change(tensor):
+        tensor = tensor.copy()
+        for one in rows:
+            tensor[0, one] = 9.0
+        return tensor
+
+    return change
+
+
+@pytest.mark.parametrize(("elements", "says"), [(1, False), (4, False), (5, True)])
+def test_a_factor_needs_elements_that_agree(elements, says):
+    def change(out):
+        out = out.copy()
+        out[0, 7, 2, :elements] *= 3.7
+        return out
+
+    assert ("x oracle" in told(ask(), out=change)) == says
+
+
+def test_a_factor_of_one_explains_nothing():
+    text = told(ask(), out=lambda out: out * (1 + 4e-4))
+    assert "out: " in text and "x oracle" not in text
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,19 @@ def test_failures_of_the_project_are_not_in_the_report_of_a_kernel(project):
     assert [test["outcome"] for test in tests] == ["passed"]
 
 
+def test_a_failing_file_outside_of_the_root_is_not_in_the_report_of_a_kernel(project):
+    (project / "root").mkdir()
+    (project / "root" / "empty.ini").write_text("[pytest]\n")
+    (project / "other").mkdir()
+    (project / "other" / "test_own.py").write_text('def test_that_fails(): assert not "theirs"\n')
+    kernel = ["--kernel", f"{SUBJECTS}:right", "-k", "test_that_fails or fp32-plain"]
+    words = ["-c", "empty.ini", project / "other" / "test_own.py", "--kernel-report", "there"]
+    run = pytest_in(project / "root", "--pyargs", A_LAW, *map(str, words), *kernel)
+    assert "1 failed, 1 passed" in run.stdout, run.stdout
+    tests = json.loads((project / "root" / "there" / "report.json").read_text())["tests"]
+    assert [test["outcome"] for test in tests] == ["passed"]
+
+
 def test_options_of_both_stand_side_by_side(project):
     words = ["--seed", "7", "--kernel-seed", "3", "--kernel", f"{SUBJECTS}:right"]
     run = pytest_in(project, "--pyargs", A_LAW, "-k", "fp32-plain", *words)

@@ -53,14 +53,14 @@ def require_one_mask(recovered: Recovered, contract: Contract) -> None:
         if not differ:
             continue
         follows = contract.dropout == "problem" and (forward == declared(problem)).all()
-        told = (
+        likeness = (
             name_of(backward, seen, problem)
             if follows
             else f"beside the forward's, {unlike(backward, forward, seen, recovered.dropout.p)}"
         )
         raise Broken(
             f"the backward drops other weights than the forward: by {name}, {differ} of "
-            f"{np.count_nonzero(seen)} decisions differ; the backward's mask is {told}"
+            f"{np.count_nonzero(seen)} decisions differ; the backward's mask is {likeness}"
         )
 
 
@@ -99,10 +99,10 @@ def require_scale(recovered: Recovered, contract: Contract) -> None:
 def require_row_sum(recovered: Recovered, contract: Contract) -> None:
     """lse, and softmax_max and softmax_sum, are those of the weights before dropout."""
     problem, answer = recovered.problem, recovered.answers[0]
-    asked = with_decisions(probe(problem, 0), recovered.keep)
-    want = blockwise.attention(asked)
-    bound = error_bound(asked, contract, result=want)
-    scores = judge(answer, want, bound, problem=asked, contract=contract).tensors
+    probed = with_decisions(probe(problem, 0), recovered.keep)
+    want = blockwise.attention(probed)
+    bound = error_bound(probed, contract, result=want)
+    scores = judge(answer, want, bound, problem=probed, contract=contract).tensors
     for score in scores:
         if score.name not in OF_ROW_SUM or not score.reason:
             continue
@@ -129,8 +129,8 @@ def allowed(recovered: Recovered, contract: Contract) -> dict[str, Array]:
     problem = recovered.problem
     within = {name: np.full(recovered.seen.shape, np.nan) for name in recovered.factors}
     for first in recovered.answers:
-        asked = with_decisions(probe(problem, first), recovered.keep)
-        bound = error_bound(asked, contract, result=blockwise.attention(asked)).worst
+        probed = with_decisions(probe(problem, first), recovered.keep)
+        bound = error_bound(probed, contract, result=blockwise.attention(probed)).worst
         for name, part in read(problem, first, bound).items():
             np.copyto(within[name], part, where=~np.isnan(part))
     return {name: within[name] for name in ("out", "dv") if name in within}

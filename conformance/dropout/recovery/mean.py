@@ -91,9 +91,9 @@ class Effect:
         if not abs(self.factor - 1) <= self.factor_within:
             slips = {"were not scaled": 1 - p, "were multiplied by 1 - p": (1 - p) ** 2}
             near = [words for words, slip in slips.items() if abs(self.factor / slip - 1) < 0.05]
-            told = f", as if kept weights {near[0]}" if near else ""
+            reading = f", as if kept weights {near[0]}" if near else ""
             return (
-                f"{mean} is {self.factor:.4g} times that without dropout{told} "
+                f"{mean} is {self.factor:.4g} times that without dropout{reading} "
                 f"(1 within {self.factor_within:.2g} is right)"
             )
         if not self.used <= 1:

@@ -190,28 +190,28 @@ def read(problem: Problem, first: int, answer: Result) -> dict[str, Array]:
 
     out and dv are proportional to the factors, so that this reads their bounds, too.
     """
-    asked = probe(problem, first)
-    names = ("out", *GRADIENTS) if asked.dout is not None else ("out",)
-    factors = {name: np.full(asked.shape_scores, np.nan) for name in names}
-    for head in asked.heads():
+    probed = probe(problem, first)
+    names = ("out", *GRADIENTS) if probed.dout is not None else ("out",)
+    factors = {name: np.full(probed.shape_scores, np.nan) for name in names}
+    for head in probed.heads():
         seen = head.mask.visible(range(head.seqlen_q), range(head.seqlen_k))
-        for name, rows, keys, values in _read(asked, head, seen, first, answer):
+        for name, rows, keys, values in _read(probed, head, seen, first, answer):
             factors[name][_at(head)][rows, keys] = values
     return factors
 
 
 def _read(
-    asked: Problem, head: Head, seen: Bools, first: int, answer: Result
+    probed: Problem, head: Head, seen: Bools, first: int, answer: Result
 ) -> Iterator[tuple[str, Array | slice, Array | slice, Array]]:
     """What one answer says of one head: tensor, rows, keys, and the factors there."""
-    width, every = width_of(asked), slice(None)
+    width, every = width_of(probed), slice(None)
     sees = np.maximum(seen.sum(axis=1, keepdims=True), 1)  # 1 / weight
     keys, channels = _block(head.seqlen_k, first, width)
     out = _given(answer, "out")[head.at_q]
     yield "out", every, keys, out[:, channels] * sees
-    if asked.dout is None:
+    if probed.dout is None:
         return
-    rows, places = _rows(asked, head, first)
+    rows, places = _rows(probed, head, first)
     dq, dk, dv = _given(answer, "dq"), _given(answer, "dk"), _given(answer, "dv")
     dq, dk, dv = dq[head.at_q], dk[head.at_k], dv[head.at_k]
     yield "dv", rows, every, dv[:, places].T / LOUD * sees[rows]

@@ -213,8 +213,12 @@ def unlike(a: Bools, b: Bools, seen: Bools, p: float) -> str:
         return f"the other one moved along by {shift} elements: their streams overlap"
     share, chance = agreement(a, b, seen), p * p + (1 - p) * (1 - p)
     near = is_near(share, chance, int(np.count_nonzero(seen)))
-    told = f"equal to it at {share:.1%} of the pairs"
-    return f"{told}, as unrelated masks are: from another seed, offset or place" if near else told
+    likeness = f"equal to it at {share:.1%} of the pairs"
+    return (
+        f"{likeness}, as unrelated masks are: from another seed, offset or place"
+        if near
+        else likeness
+    )
 
 
 def is_near(share: float, chance: float, count: int) -> bool:

@@ -14,7 +14,7 @@ from conformance.golden import layouts, manifest, raw_files, stored
 from conformance.golden.__main__ import main
 from conformance.golden.sets import FOLDER
 from conformance.golden.vector import Vector
-from conformance.golden.verify import asked, judged
+from conformance.golden.verify import expected_of, judged
 from conformance.verdict.verdict import STATISTICS
 from npu_kernels.emulator import build
 from reference.formats import FP32
@@ -51,21 +51,21 @@ def read(folder: Path, name: str) -> np.ndarray:
     return np.fromfile(folder / f"{name}.bin", NATIVE[word]).reshape(shape)
 
 
-def rounded(asked: Vector) -> Result:
+def rounded(original: Vector) -> Result:
     """What a perfect kernel would give."""
     side = ("lse", "dsink", *STATISTICS)
     given = {
-        name: (FP32 if name in side else asked.problem.format).round(tensor)
-        for name, tensor in asked.answer.tensors()
+        name: (FP32 if name in side else original.problem.format).round(tensor)
+        for name, tensor in original.answer.tensors()
     }
     return Result(**given)
 
 
-def answer(asked: Vector, folder: Path, *, layout: str, kind: str = "bin") -> None:
+def answer(original: Vector, folder: Path, *, layout: str, kind: str = "bin") -> None:
     """Write a perfect kernel's answer, as a program would."""
     folder.mkdir(exist_ok=True)
-    for name, tensor in rounded(asked).tensors():
-        narrow = FP32 if name in ("lse", "dsink", *STATISTICS) else asked.problem.format
+    for name, tensor in rounded(original).tensors():
+        narrow = FP32 if name in ("lse", "dsink", *STATISTICS) else original.problem.format
         native = layouts.arranged(name, tensor, layout).astype(raw_files.NATIVE[narrow])
         raw_files.write(raw_files.file_of(folder, name, kind), native)
 
@@ -84,18 +84,20 @@ def in_layout(x: np.ndarray, layout: str) -> np.ndarray:
 
 @pytest.mark.parametrize("layout", layouts.LAYOUTS)
 def test_every_tensor_lies_as_its_layout_says(layout, tmp_path):
-    asked = vector("g-batch-fp16")
+    original = vector("g-batch-fp16")
     folder = exported(tmp_path, "g-batch-fp16", "--layout", layout)
     for name in ("q", "k", "v", "dout"):
-        assert np.array_equal(read(folder, name), in_layout(getattr(asked.problem, name), layout))
+        assert np.array_equal(
+            read(folder, name), in_layout(getattr(original.problem, name), layout)
+        )
     for name in ("out", "dq", "dk", "dv"):
         assert np.array_equal(
-            read(folder, f"golden_{name}"), in_layout(getattr(asked.answer, name), layout)
+            read(folder, f"golden_{name}"), in_layout(getattr(original.answer, name), layout)
         )
         assert np.array_equal(
-            read(folder, f"bound_{name}"), in_layout(getattr(asked.bound, name), layout)
+            read(folder, f"bound_{name}"), in_layout(getattr(original.bound, name), layout)
         )
-    lse = asked.answer.lse  # (B, N, S)
+    lse = original.answer.lse  # (B, N, S)
     expected = lse.transpose(0, 2, 1).reshape(-1, lse.shape[1]) if layout == "TND" else lse
     assert np.array_equal(read(folder, "golden_lse"), expected)
 
@@ -129,10 +131,10 @@ def test_every_vector_is_exported_with_its_scalars(tmp_path, capsys):
 
 
 def test_dropout_is_exported_as_bits_whoever_draws_them(tmp_path):
-    asked = vector("g-dropout-packed-fp16").problem
+    original = vector("g-dropout-packed-fp16").problem
     folder = exported(tmp_path, "g-dropout-packed-fp16")
     bits = np.unpackbits(read(folder, "dropout_bits"), bitorder="little")
-    for head in asked.heads():
+    for head in original.heads():
         kept = head.dropout.keep(range(head.seqlen_q), range(head.seqlen_k)).ravel()
         first = head.dropout.first
         assert np.array_equal(bits[first : first + kept.size], kept)
@@ -194,7 +196,7 @@ def test_a_missing_gradient_fails_unless_only_the_forward_is_asked(tmp_path, cap
 def test_an_error_just_beyond_the_stored_bound_fails_and_one_just_within_does_not(name):
     one = vector("g-15x16-fp32")
     want, bound = getattr(one.answer, name), getattr(one.bound, name).astype(np.float64)
-    expected, right = asked(one, forward=False), rounded(one)
+    expected, right = expected_of(one, forward=False), rounded(one)
     for times, passes in ((0.9, True), (1.1, False)):
         got = replace(right, **{name: FP32.round(want + times * bound)})
         assert judged(one, expected, got).passes() == passes
