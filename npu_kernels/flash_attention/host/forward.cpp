@@ -67,11 +67,6 @@ void run(NpuForward& f, const Memory& memory) {
 }  // namespace
 }  // namespace flash
 
-uint64_t npu_struct_bytes(int32_t which) {
-  const uint64_t bytes[] = {sizeof(NpuForward), sizeof(NpuBackward), sizeof(NpuDropoutMask)};
-  return which >= 0 && which < 3 ? bytes[which] : 0;
-}
-
 int64_t npu_flash_forward_workspace(NpuForward* forward) {
   return flash::answered_bytes(forward, [&] {
     flash::check_forward(*forward);
