@@ -240,6 +240,20 @@ def test_what_is_imported_is_declared() -> None:
     assert {module: names for module, names in undeclared.items() if names} == {}
 
 
+def test_a_docstring_begins_with_what_it_is_about() -> None:
+    """A first sentence without a subject makes the reader look for it."""
+    headless = re.compile(r"(Of|That of|As) ")
+    offenders = [
+        f"{module}:{node.lineno}"
+        for module, path in FILES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Expr | ast.Constant)
+        and isinstance(text := getattr(getattr(node, "value", None), "value", None), str)
+        and headless.match(text)
+    ]
+    assert offenders == []
+
+
 ABSENT = """
 class Finder:
     def find_spec(name, path=None, target=None):

@@ -204,7 +204,7 @@ def _require_possible(options: argparse.Namespace) -> None:
 def _until(
     bits: float, calls: Iterable[Masks], advance: Callable[[int], object]
 ) -> Iterator[Masks]:
-    """As many calls as make so many bits; `advance` gets the bits of each."""
+    """Calls until they have made so many bits; `advance` gets the bits of each."""
     missing = bits
     for masks in calls:
         yield masks

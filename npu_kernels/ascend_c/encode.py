@@ -50,7 +50,7 @@ def _prefix(problem: Problem) -> Array | None:
 
 
 def _bias(problem: Problem) -> Array | None:
-    """Of four axes, encoded; values that share memory are pulled apart."""
+    """The bias in bits, with four axes; values that share memory are pulled apart."""
     if problem.bias is None:
         return None
     bits = encode(_four_axes(problem.bias), problem.format)

@@ -33,7 +33,7 @@ class TileBits:
 
 
 def of_pairs(keep: Bools) -> TileBits:
-    """Of (1 or batch, 1 or heads_q, seqlen_q, seqlen_k); an axis of size 1 is repeated."""
+    """Tiles of keep, (1 or batch, 1 or heads_q, seqlen_q, seqlen_k); axes of size 1 are repeated."""
     tiles = _tiles(keep)
     batch, heads, rows, columns = tiles.shape[:4]
     return TileBits(
@@ -45,7 +45,7 @@ def of_pairs(keep: Bools) -> TileBits:
 
 
 def of_heads(heads: Iterable[Bools]) -> TileBits:
-    """Of (seqlen_q, seqlen_k) for each head, by sequence: what dropout decides."""
+    """Tiles of dropout's decisions, (seqlen_q, seqlen_k) for each head, by sequence."""
     empty = np.empty((0, TILE, TILE // 8), np.uint8)
     every = [_tiles(keep).reshape(-1, TILE, TILE // 8) for keep in heads]
     return TileBits(tiles=np.concatenate([empty, *every]))

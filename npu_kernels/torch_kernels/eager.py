@@ -50,7 +50,7 @@ class Eager:
         return self.below.digest
 
     def contract(self, problem: Problem) -> Contract:
-        """As `contract`."""
+        """Where eager attention rounds: the module's `contract`."""
         return contract(problem)
 
     def __call__(self, problem: Problem) -> Result:

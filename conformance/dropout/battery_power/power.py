@@ -87,7 +87,7 @@ def row(fault: Fault, *, p: float, alpha: float, runs: int) -> Row:
 def _rejected(
     fault: Fault, bits: int, *, p: float, alpha: float, runs: int
 ) -> tuple[int, tuple[str, ...]]:
-    """Of so many runs with so many bits, how many are rejected; the tests that reject the first."""
+    """How many of `runs` runs are rejected, and the tests that reject the first."""
     found = 0
     by: tuple[str, ...] = ()
     for seed in range(runs):
@@ -99,7 +99,7 @@ def _rejected(
 
 
 def _counts_beyond(p: float, actual: float, bits: int, alpha: float) -> int:
-    """Of COUNTS drawn counts of dropped decisions, how many the keep rate's test rejects."""
+    """How many of COUNTS drawn counts of dropped decisions the keep rate's test rejects."""
     edge = stats.binom.ppf([level(alpha) / 2, 1 - level(alpha) / 2], bits, p)
     counts = np.random.default_rng(0).binomial(bits, actual, COUNTS)
     return int(np.count_nonzero((counts < edge[0]) | (counts > edge[1])))

@@ -70,7 +70,7 @@ class Recover(Protocol):
     def __call__(
         self, kernel: LoadedKernel, shape: Shape, format: str, dropout: Dropout, *, backward: bool
     ) -> Recovered:
-        """As `recovered`."""
+        """Masks read off a kernel's answers: see `recovered`."""
         ...
 
 

@@ -45,9 +45,9 @@ class _Tiles:
 def forward_sums(
     head: Head, r: Roundoffs, units: Units, at: Rows, block_k: int, scratch: Scratch
 ) -> tuple[Sums, Array, Weights]:
-    """As forward.forward_sums, with the row maxima (rows, 1), which `at` need not have.
+    """The sums of forward.forward_sums, the row maxima (rows, 1), and weights for the backward.
 
-    Weights and errors are a little larger, never smaller. The weights are for the backward.
+    Weights and errors are a little larger, never smaller.
     """
     g, h = r.over_keys(head.seqlen_k), r.variance(r.chain(head.seqlen_k))
     rounded = r.u_p + g
