@@ -176,7 +176,9 @@ typedef struct NpuDropoutMask {
   NpuLaunch launch;
 } NpuDropoutMask;
 
-uint64_t npu_struct_bytes(int32_t which);  // 0: NpuForward, 1: NpuBackward, 2: NpuDropoutMask
+// The structs above as the library was compiled with them, a line for each struct and each field:
+// "NpuTensor 0 40", "NpuTensor.data 0 8": name, first byte, bytes.
+const char* npu_structs(void);
 
 // Bytes of workspace that the question needs with this many groups; looks at shapes only.
 // -1: a shape is bad or unsupported, and text says which.

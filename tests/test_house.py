@@ -63,7 +63,8 @@ RULES = {
     "conformance.verdict": Rule(("reference", "conformance.kernel", "conformance.cases")),
     "conformance.standards": Rule(("reference", "conformance.kernel", "conformance.verdict")),
     "conformance.torch_bridge": Rule(
-        ("reference", "conformance.verdict", "conformance.laws"), torch="late"
+        ("reference", "conformance.verdict", "conformance.laws", "conformance.keywords"),
+        torch="late",
     ),
     "conformance.laws": SUITE,
     "conformance.run": SUITE,

@@ -99,7 +99,7 @@ def attention_kernel(
     def declare(function: Callable[[Problem], Result]) -> AttentionKernel:
         return AttentionKernel(
             function=function,
-            name=name or function.__name__,
+            name=name or name_of(function),
             supports=supports,
             contract=contract or Contract(),
             backward=None if backward is None else _declining(backward, supports),
@@ -111,8 +111,15 @@ def attention_kernel(
 
 
 def _declining(backward: Backward, supports: tuple[str, ...]) -> Backward:
+    """`backward`, which declines problems that need a feature that `supports` does not name."""
+
     def call(problem: Problem, out: Array, lse: Array) -> Result:
         problem.require_only(*supports)
         return backward(problem, out, lse)
 
     return call
+
+
+def name_of(function: object) -> str:
+    """A function's own name; that of its class where it has none, as functools.partial."""
+    return str(getattr(function, "__name__", type(function).__name__))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from conformance.keywords import named, require_carriers
 from conformance.torch_bridge.launch import TorchLaunch, keywords_of
 from conformance.torch_bridge.tensors import (
     dtype_of,
@@ -113,7 +113,7 @@ class TorchKernel:
             function=self.function,
             problem=problem,
             tensors=tensors,
-            keywords=keywords_of(problem, tensors, _named(self.function)),
+            keywords=keywords_of(problem, tensors, named(self.function, KEYWORDS)),
             device=self.device,
             swaps=self.layout == "bhsd",
         )
@@ -156,7 +156,7 @@ def from_torch(
         If the function supports a feature but takes no keyword that would tell it of it.
     """
     label = name or str(getattr(function, "__name__", type(function).__name__))
-    _check_tells(function, label, supports)
+    require_carriers(function, label, supports, KEYWORDS)
     return TorchKernel(
         function=function,
         name=f"{label}[{device}]",
@@ -174,34 +174,3 @@ def _declining(backward: Backward, supports: tuple[str, ...]) -> Backward:
         return backward(problem, out, lse)
 
     return call
-
-
-def _named(function: Callable[..., Any]) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name in KEYWORDS]
-
-
-TOLD_BY = {
-    "causal": ("causal", "mask"),
-    "window": ("mask",),
-    "prefix": ("mask",),
-    "keep": ("mask",),
-    "bias": ("bias",),
-    "alibi": ("slopes",),
-    "softcap": ("softcap",),
-    "sink": ("sink",),
-    "varlen": ("cu_seqlens_q",),
-    "scale": ("scale",),
-    "dropout": ("dropout_p",),
-    "dropout_bits": (),
-}
-
-
-def _check_tells(function: Callable[..., Any], name: str, supports: tuple[str, ...]) -> None:
-    named = _named(function)
-    for word in supports:
-        keywords = (*TOLD_BY.get(word, named), "problem")
-        if word in TOLD_BY and not set(keywords) & set(named):
-            raise ValueError(
-                f"{name} supports {word} but takes none of the keywords {', '.join(keywords)}: "
-                f"add one to its signature, or leave {word} out of supports"
-            )

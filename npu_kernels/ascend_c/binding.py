@@ -79,22 +79,34 @@ def load(path: Path) -> ctypes.CDLL:
     Raises
     ------
     Mismatch
-        If its structs are not those of structs.py.
+        If its structs are not those of structs.py: the text names the first that differs.
     """
     library = ctypes.CDLL(str(path))
-    library.npu_struct_bytes.restype = ctypes.c_uint64
-    for which, struct in enumerate(structs.CALLS):
-        theirs, ours = library.npu_struct_bytes(which), ctypes.sizeof(struct)
-        if theirs != ours:
-            name = "Npu" + struct.__name__.removesuffix("Struct")
-            raise Mismatch(
-                f"{path}: {name} has {theirs} bytes there and {ours} in structs.py: "
-                "make structs.py like abi.h, and build again"
-            )
+    _check_structs(path, library)
     for name in FUNCTIONS:
         if hasattr(library, name):
             getattr(library, f"{name}_workspace").restype = ctypes.c_int64
     return library
+
+
+def _check_structs(path: Path, library: ctypes.CDLL) -> None:
+    remedy = "make structs.py like abi.h, and build again"
+    if not hasattr(library, "npu_structs"):
+        raise Mismatch(f"{path}: it does not tell its structs by npu_structs: {remedy}")
+    library.npu_structs.restype = ctypes.c_char_p
+    lines = (line.split() for line in library.npu_structs().decode().splitlines())
+    theirs = {name: (int(first), int(size)) for name, first, size in lines}
+    ours = structs.layout()
+    for name in [*ours, *(name for name in theirs if name not in ours)]:
+        if theirs.get(name) != ours.get(name):
+            raise Mismatch(
+                f"{path}: {name} is {_place(theirs.get(name))} there and "
+                f"{_place(ours.get(name))} in structs.py: {remedy}"
+            )
+
+
+def _place(place: tuple[int, int] | None) -> str:
+    return "missing" if place is None else f"{place[1]} bytes from byte {place[0]} on"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,7 +117,7 @@ class PreparedCall:
     ----------
     library : the library
     function : str
-    asked : one of structs.QUESTIONS
+    asked : ForwardStruct, BackwardStruct or DropoutMaskStruct
     reads : what `asked` points to
     writes : what the kernel may write, its workspace last
     before : checksums of those of `reads` that nobody may write
@@ -173,7 +185,7 @@ def prepare(
     ----------
     function : str
         Its name; that with "_workspace" tells how much workspace it needs.
-    asked : one of structs.QUESTIONS
+    asked : ForwardStruct, BackwardStruct or DropoutMaskStruct
         All but struct_bytes and launch filled in; both are set here.
     reads, writes : the arrays that `asked` points to
     kernels : int

@@ -160,4 +160,19 @@ class DropoutMaskStruct(ctypes.Structure):
     )
 
 
-CALLS = (ForwardStruct, BackwardStruct, DropoutMaskStruct)  # numbered as in npu_struct_bytes
+STRUCTS = (
+    *(TensorStruct, PairsStruct, BitsStruct, EmulationStruct, CountersStruct, LaunchStruct),
+    *(ProblemStruct, ForwardStruct, BackwardStruct, DropoutMaskStruct),
+)
+
+
+def layout() -> dict[str, tuple[int, int]]:
+    """First byte and number of bytes of each struct ("NpuTensor") and field ("NpuTensor.data")."""
+    places: dict[str, tuple[int, int]] = {}
+    for struct in STRUCTS:
+        name = "Npu" + struct.__name__.removesuffix("Struct")
+        places[name] = 0, ctypes.sizeof(struct)
+        for field, *_ in struct._fields_:
+            place = getattr(struct, field)
+            places[f"{name}.{field}"] = place.offset, place.size
+    return places

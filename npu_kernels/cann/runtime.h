@@ -23,7 +23,7 @@ inline void check(int64_t code, const std::string& call) {
 // has used the memory, so that no stream needs to know.
 class Copy {
  public:
-  Copy(const void* host, int64_t bytes) : host_(host) {
+  Copy(const void* host, int64_t bytes) {
     const auto size = static_cast<size_t>(bytes);
     void* memory = nullptr;
     check(aclrtMalloc(&memory, size, ACL_MEM_MALLOC_HUGE_FIRST), "aclrtMalloc");
@@ -31,7 +31,6 @@ class Copy {
     check(aclrtMemcpy(memory, size, host, size, ACL_MEMCPY_HOST_TO_DEVICE), "aclrtMemcpy");
   }
 
-  const void* host() const { return host_; }
   void* device() const { return memory_.get(); }
 
  private:
@@ -39,7 +38,6 @@ class Copy {
     void operator()(void* memory) const { aclrtFree(memory); }
   };
 
-  const void* host_;
   std::unique_ptr<void, Free> memory_;
 };
 

@@ -16,7 +16,7 @@ from conformance.dropout.recovery import mean
 from conformance.dropout.recovery.probes import SHAPES, asking, stream
 from conformance.dropout.recovery.recover import Broken, masks_of_kernel
 from conformance.dropout.statistics.battery import battery
-from conformance.kernel import LoadedKernel
+from conformance.kernel import BadAnswer, LoadedKernel
 from conformance.laws.assertions import make_problem
 from conformance.run.recording import words
 from conformance.verdict.ask import ask as judged
@@ -24,6 +24,7 @@ from conformance.verdict.expected import Expected
 from faults import MUTANTS
 from faults.host_kernel import F32, Host
 from faults.misreading import takes_head
+from faults.test_laws_silent import SILENT
 from reference.contract import Contract
 from reference.formats import BF16, FP16
 from reference.problem import Unsupported
@@ -181,6 +182,17 @@ STATED = {f"{one[1].__name__}-{one[2]}": one[1:3] for one in CAUGHT}
 @pytest.mark.parametrize(("law", "asked"), STATED.values(), ids=range(len(STATED)))
 def test_a_law_holds_for_an_honest_kernel(law, asked):
     ask(law, HONEST, **asked)
+
+
+@pytest.mark.parametrize("silent", SILENT)
+@pytest.mark.parametrize(("law", "asked"), STATED.values(), ids=range(len(STATED)))
+def test_a_law_rejects_a_kernel_that_answers_nothing(law, asked, silent):
+    kernel = loaded(SILENT[silent]())
+    if silent == "no-gradients" and law is BITS:  # its problem asks for no gradients
+        ask(law, kernel, **asked)
+        return
+    with pytest.raises((Broken, BadAnswer)):
+        ask(law, kernel, **asked)
 
 
 MEANS = {

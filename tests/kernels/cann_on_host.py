@@ -58,8 +58,10 @@ def folder_with(folder: Path, *parts: str) -> Path:
 
 def _runtime(sources: Path) -> Path:
     """The kernels as the device has them, the functions that launch them, and the runtime."""
-    shutil.copytree(build.FLASH_ATTENTION, sources, ignore=shutil.ignore_patterns("*.cpp"))
-    for file in (*(DEVICE / "kernels").iterdir(), DEVICE / "stubs.h", HERE / "runtime.cpp"):
+    shutil.copytree(build.FLASH_ATTENTION, sources)
+    for host_file in (sources / "host").glob("*.cpp"):
+        host_file.unlink()
+    for file in (DEVICE / "stubs.h", HERE / "runtime.cpp"):
         shutil.copy(file, sources)
     shutil.copytree(HERE / "acl", sources / "acl")
     return build.library(kernel=sources, kernel_options=build.STRICT)

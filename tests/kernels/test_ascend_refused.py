@@ -68,8 +68,8 @@ def test_a_number_beyond_fp32_is_refused(kernel, name):
 
 WRITES_BESIDE = Injection(
     file="host/forward.cpp",
-    old="flash::run(*forward, std::move(memory));",
-    new="flash::run(*forward, std::move(memory)), forward->softmax_sum[-1] = 1.0f;",
+    old="flash::run(*forward, memory);",
+    new="flash::run(*forward, memory), forward->softmax_sum[-1] = 1.0f;",
     says=("softmax_sum: 4 bytes before it were written, the nearest 1 B away",),
 )
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,9 +13,13 @@ from conformance.cases.patterns import LAYOUTS
 from npu_kernels.ascend_c import binding, forward, tile_bits
 from npu_kernels.ascend_c.bits16 import encode
 from npu_kernels.ascend_c.encoded import EncodedProblem
+from npu_kernels.ascend_c.structs import layout
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
 from reference.formats import BF16, FP16
+
+STRUCTS = build.FLASH_ATTENTION / "host/structs.cpp"
+FIELD = r"(\w+)(?:\[\d+\])?;"
 
 # Says every number that it received. out is q; lse sums a row of bias, or of k; softmax_max counts
 # kept pairs, or sums a row of v; softmax_sum counts the pairs that dropout keeps, or gives bytes.
@@ -69,10 +77,6 @@ void misbehave(NpuForward* f) {
   if (which == 104.0f) ++static_cast<uint16_t*>(f->problem.k.data)[1];
 }
 }  // namespace
-extern "C" uint64_t npu_struct_bytes(int32_t which) {
-  const uint64_t bytes[] = {sizeof(NpuForward), sizeof(NpuBackward), sizeof(NpuDropoutMask)};
-  return bytes[which] + (which == WHICH ? 8 : 0);
-}
 extern "C" int64_t npu_flash_forward_workspace(NpuForward* f) {
   return f->problem.seqlen_q < 9 ? 40 : -1;
 }
@@ -124,18 +128,17 @@ extern "C" int32_t npu_flash_forward(NpuForward* f) {
 
 @pytest.fixture(scope="module")
 def stub(tmp_path_factory):
-    """Compile the stub; the struct of the number that the argument says is larger there."""
+    """The compiled stub."""
     folder = tmp_path_factory.mktemp("stub")
     (folder / "stub.cpp").write_text(STUB)
-    (folder / "emulator").mkdir()
+    shutil.copy(STRUCTS, folder)
+    return compiled(folder)
 
-    def make(which: int = 3):
-        options = (*build.STRICT, f"-DWHICH={which}")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("NPU_BUILD_DIR", str(folder / "built"))
-            return build.library(kernel=folder, emulator=folder / "emulator", options=options)
 
-    return make
+def compiled(kernel: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NPU_BUILD_DIR", str(kernel / "built"))
+        return build.library(kernel=kernel, emulator=kernel / "none", options=build.STRICT)
 
 
 def numbers(*shape: int) -> np.ndarray:
@@ -146,9 +149,7 @@ def ask(stub, *, options: EmulatorOptions | None = None, **changes):
     shapes = {"q": (2, 3, 4, 4), "k": (2, 5, 2, 4), "v": (2, 5, 2, 4)}
     tensors = {name: encode(numbers(*shape), FP16) for name, shape in shapes.items()}
     encoded = EncodedProblem(**{**tensors, "format": FP16, "scale": 0.25, **changes})
-    return forward.flash_forward(
-        binding.load(stub()), encoded, options=options or EmulatorOptions()
-    )
+    return forward.flash_forward(binding.load(stub), encoded, options=options or EmulatorOptions())
 
 
 def said(launch: forward.Launch) -> dict[str, list[float]]:
@@ -299,8 +300,36 @@ def test_a_library_that_writes_beside_its_memory_is_found_out(stub, scale):
         ask(stub, scale=float(scale))
 
 
-@pytest.mark.parametrize("which", range(3))
-def test_a_library_with_another_struct_is_refused(stub, which):
-    name = ("Forward", "Backward", "DropoutMask")[which]
-    with pytest.raises(binding.Mismatch, match=rf"Npu{name} has \d+ bytes there and \d+"):
-        binding.load(stub(which))
+EXCHANGED = {
+    ("NpuTensor dq;", "NpuTensor dk;"): "NpuBackward.dq is 40 bytes from byte",
+    ("int64_t window_left;", "int64_t window_right;"): "NpuProblem.window_left is 8 bytes from",
+    ("uint64_t waits[7];", "uint64_t macs[7];"): "NpuCounters.macs is 56 bytes from",
+}
+"""Two fields of one size that change places in abi.h, and what is reported."""
+
+
+@pytest.mark.parametrize("pair", EXCHANGED, ids=lambda pair: pair[0].split()[1])
+def test_a_library_whose_fields_are_exchanged_is_refused_and_the_first_of_them_named(
+    tmp_path, pair
+):
+    one, other = pair
+    abi = (build.PACKAGE / "abi.h").read_text()
+    abi = abi.replace(one, "@").replace(other, one).replace("@", other)
+    (tmp_path / "abi.h").write_text(abi)
+    shutil.copy(STRUCTS, tmp_path)
+    with pytest.raises(binding.Mismatch, match=re.escape(EXCHANGED[pair])):
+        binding.load(compiled(tmp_path))
+
+
+def test_a_library_that_does_not_tell_its_structs_is_refused(tmp_path):
+    (tmp_path / "empty.cpp").write_text("")
+    with pytest.raises(binding.Mismatch, match="does not tell its structs by npu_structs: make"):
+        binding.load(compiled(tmp_path))
+
+
+def test_the_library_names_every_field_of_abi_h():
+    """So that none is left out of the comparison."""
+    abi = re.sub(r"//.*", "", (build.PACKAGE / "abi.h").read_text())
+    structs = re.findall(r"typedef struct (\w+) \{(.*?)\} \w+;", abi, re.DOTALL)
+    fields = {f"{name}.{one}" for name, body in structs for one in re.findall(FIELD, body)}
+    assert fields == {name for name in layout() if "." in name} != set()

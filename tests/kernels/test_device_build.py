@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from kernels.cann_on_host import CMAKE, DEVICE, PARTS, script
+from npu_kernels.emulator import build
 
 CHOSEN = {
     "910b1": "Ascend910B1",
@@ -130,35 +131,41 @@ def test_cmake_alone_names_the_missing_file_in_one_line(tmp_path, empty):
 
 # --- What CANN's own tools ask of our sources ---
 
-KERNELS = sorted((DEVICE / "kernels").glob("*.cpp"))
-ENTRY = re.compile(r"__global__ (.+) void (\w+)\(([^)]*)\)")
-STUB = re.compile(r"uint32_t aclrtlaunch_(\w+)\(([^)]*)\)")
-
-
-def kernels(text: str) -> set[tuple[str, str]]:
-    """Name and arguments of each kernel."""
-    return {(name, " ".join(more.split())) for _, name, more in ENTRY.findall(text)}
-
-
-def stubs(text: str) -> set[tuple[str, str]]:
-    """Name and arguments of each function that launches a kernel."""
-    return {(name, " ".join(more.split())) for name, more in STUB.findall(text)}
+KERNELS = sorted((build.FLASH_ATTENTION / "kernels").glob("*.cpp"))
+CALL = r"\n  flash::(\S.*)\(arguments\);\n}\n"
+OF_8 = re.compile(
+    r'extern "C" __global__ __aicore__ void flash_(\w+)\(GM_ADDR arguments\) {\n'
+    r"  KERNEL_TASK_TYPE_DEFAULT\(KERNEL_TYPE_(\w+)\);" + CALL
+)
+OF_9 = re.compile(
+    r"__global__ __(\w+)__(?:\(1, 2\))? void flash_(\w+)\(GM_ADDR arguments\) {" + CALL
+)
+LAUNCHED = re.compile(r" aclrtlaunch_flash_(\w+)\(.*\) {\n  flash_(\w+)<<<")
+CORES_OF = {"MIX_AIC_1_2": "mixed", "AIV_ONLY": "vector_only"} | {
+    "mix": "mixed",
+    "vector": "vector_only",
+}
 
 
 @pytest.mark.parametrize("file", KERNELS, ids=lambda file: file.stem)
-def test_a_file_has_one_kernel_of_addresses_alone(file):
+def test_a_file_has_one_kernel_of_one_address(file):
     """The stub generator of ascendc_library knows no struct and only one kernel type to a file."""
-    text = file.read_text()
-    [(kind, name, arguments)] = ENTRY.findall(text)
-    assert kind == "__aicore__"
-    assert name == f"ascend_{file.stem}"
-    assert all(one.split()[:-1] == ["GM_ADDR"] for one in arguments.split(","))
-    assert text.count("KERNEL_TASK_TYPE_DEFAULT(") == 1
+    [(name, _, _)] = OF_8.findall(file.read_text())
+    assert name == file.stem
+    assert file.read_text().count("KERNEL_TASK_TYPE_DEFAULT(") == 1
 
 
-def test_both_ways_to_build_have_the_same_kernels_and_stubs():
-    asc, declared = ((DEVICE / name).read_text() for name in ("flash_attention.asc", "stubs.h"))
-    library = "".join(file.read_text() for file in KERNELS)
-    assert kernels(asc) == kernels(library) != set()
-    assert stubs(asc) == stubs(declared)
-    assert {name for name, _ in stubs(asc)} == {name for name, _ in kernels(asc)}
+def test_the_list_of_kernels_and_both_ways_to_build_agree():
+    listed = re.findall(
+        r"kernel\((\w+), (\w+)\)", (build.FLASH_ATTENTION / "host/kernels.h").read_text()
+    )
+    of_8 = {
+        (name, CORES_OF[cores], body)
+        for file in KERNELS
+        for name, cores, body in OF_8.findall(file.read_text())
+    }
+    asc = (DEVICE / "flash_attention.asc").read_text()
+    of_9 = {(name, CORES_OF[cores], body) for cores, name, body in OF_9.findall(asc)}
+    assert of_8 == of_9
+    assert {(name, cores) for name, cores, _ in of_8} == set(listed) != set()
+    assert LAUNCHED.findall(asc) == [(name, name) for _, name, _ in OF_9.findall(asc)]

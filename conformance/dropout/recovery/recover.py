@@ -17,6 +17,7 @@ from conformance.dropout.generators.known import PER_CALL
 from conformance.dropout.shape import Shape
 from conformance.dropout.statistics.masks import Masks
 from conformance.kernel import BadAnswer, LoadedKernel
+from conformance.verdict.evidence import is_evidence
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, FP32, Array
 from reference.mask import Bools
@@ -71,7 +72,8 @@ class Recovered:
         Raises
         ------
         Broken
-            If some factor is neither near 0 nor any that a kept weight could have.
+            If some factor is neither near 0 nor any that a kept weight could have, or if no weight
+            is kept where chance would keep one.
         """
         whole, factor = 1 - self.dropout.p, self.factors[name]
         kept, dropped = factor >= whole / 2, np.abs(factor) <= whole / 4
@@ -81,6 +83,11 @@ class Recovered:
                 f"{name} tells of no decision at {np.count_nonzero(unclear)} of "
                 f"{np.count_nonzero(self.seen)} pairs: batch, head, row, key {at} has its weight "
                 f"times {factor[at]:.4g}; dropped is times 0, kept is times {1 / whole:.4g}"
+            )
+        if not (kept & self.seen).any() and is_evidence(self.dropout.p ** int(self.seen.sum())):
+            raise Broken(
+                f"{name} tells of no kept weight among {np.count_nonzero(self.seen)}: with "
+                f"p = {self.dropout.p:g} chance would keep some; is {name} all zeros?"
             )
         return kept & self.seen
 

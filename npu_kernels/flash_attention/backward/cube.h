@@ -14,16 +14,16 @@ namespace flash {
 template <typename T, Pass pass>
 class GradientCube {
  public:
-  __aicore__ inline void init(const Addresses& problem, const GradientAddresses& addresses,
-                              const GradientTiling& tiling) {
-    tiling_ = &tiling;
-    const Tiling& t = tiling.problem;
-    tables_ = problem.tables;
-    workspace_.init(problem.workspace, GetBlockIdx(), t.head_dim, t.head_dim_v);
+  __aicore__ inline void init(const BackwardArguments& arguments) {
+    tiling_ = &arguments.tiling;
+    const Tiling& t = tiling_->problem;
+    const Addresses& problem = arguments.problem;
+    tables_ = gm(problem.tables);
+    workspace_.init(gm(problem.workspace), GetBlockIdx(), t.head_dim, t.head_dim_v);
     q_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(problem.q));
     k_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(problem.k));
     v_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(problem.v));
-    dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.dout));
+    dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(arguments.gradients.dout));
     constexpr int64_t of_queries = pass == Pass::keys ? slots : 1;
     constexpr int64_t of_keys = pass == Pass::keys ? 1 : slots;
     pipe_.InitBuffer(q_l1_, u32(of_queries * elements(t.head_dim) * value_bytes));

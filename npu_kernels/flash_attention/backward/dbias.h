@@ -10,12 +10,11 @@ namespace flash {
 
 class BiasGradient {
  public:
-  __aicore__ inline void init(GM_ADDR dx, GM_ADDR dbias, GM_ADDR tables,
-                              const GradientTiling& tiling) {
-    tiling_ = &tiling;
-    sequences_.init(tables);
-    dx_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(dx));
-    dbias_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(dbias));
+  __aicore__ inline void init(const BackwardArguments& arguments) {
+    tiling_ = &arguments.tiling;
+    sequences_.init(gm(arguments.problem.tables));
+    dx_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.dx));
+    dbias_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.dbias));
     pipe_.InitBuffer(parts_, slots, u32(half_q * block_k * float_bytes));
     pipe_.InitBuffer(sums_, 1, u32(half_q * block_k * float_bytes));
     pipe_.InitBuffer(rows_, 1, u32(half_q * float_bytes));

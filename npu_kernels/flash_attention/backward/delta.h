@@ -11,24 +11,24 @@ template <typename T>
 class DeltaCore {
  public:
   // Two cores share a group's tasks, each its half of the queries.
-  __aicore__ inline void init(GM_ADDR out, GM_ADDR dout, GM_ADDR dlse, GM_ADDR delta,
-                              GM_ADDR tables, const GradientTiling& tiling) {
-    tiling_ = &tiling;
-    const Tiling& t = tiling.problem;
+  __aicore__ inline void init(const BackwardArguments& arguments) {
+    tiling_ = &arguments.tiling;
+    const Tiling& t = tiling_->problem;
+    const GradientAddresses& gradients = arguments.gradients;
     first_row_ = GetBlockIdx() % vector_cores * half_q;
     pitch_ = round_up(t.head_dim_v, fractal);
-    tasks_.init(tables, t, GetBlockIdx() / vector_cores);
-    out_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(out));
-    dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(dout));
-    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(delta));
+    tasks_.init(gm(arguments.problem.tables), t, GetBlockIdx() / vector_cores);
+    out_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(arguments.problem.out));
+    dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(gradients.dout));
+    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(gradients.delta));
     pipe_.InitBuffer(out_rows_, slots, u32(slab * pitch_ * value_bytes));
     pipe_.InitBuffer(dout_rows_, slots, u32(slab * pitch_ * value_bytes));
     pipe_.InitBuffer(product_, u32(slab * pitch_ * float_bytes));
     pipe_.InitBuffer(factor_, u32(slab * pitch_ * float_bytes));
     pipe_.InitBuffer(folded_, u32(slab * block_k * float_bytes));
     pipe_.InitBuffer(deltas_, slots, u32(half_q * float_bytes));
-    if (tiling.has_dlse) {
-      dlse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(dlse));
+    if (tiling_->has_dlse) {
+      dlse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(gradients.dlse));
       pipe_.InitBuffer(dlse_row_, slots, u32(half_q * float_bytes));
     }
     scratch_.init(pipe_, u32(slab));

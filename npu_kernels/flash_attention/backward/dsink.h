@@ -9,13 +9,12 @@ namespace flash {
 
 class SinkGradient {
  public:
-  __aicore__ inline void init(GM_ADDR sink, GM_ADDR lse, GM_ADDR delta, GM_ADDR dsink,
-                              const GradientTiling& tiling) {
-    tiling_ = &tiling;
-    sink_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(sink));
-    lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(lse));
-    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(delta));
-    dsink_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(dsink));
+  __aicore__ inline void init(const BackwardArguments& arguments) {
+    tiling_ = &arguments.tiling;
+    sink_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.problem.sink));
+    lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.problem.lse));
+    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.delta));
+    dsink_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.dsink));
     pipe_.InitBuffer(lse_rows_, slots, u32(part * float_bytes));
     pipe_.InitBuffer(delta_rows_, slots, u32(part * float_bytes));
     pipe_.InitBuffer(acc_, u32(part * float_bytes));

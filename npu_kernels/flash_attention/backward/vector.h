@@ -17,18 +17,20 @@ namespace flash {
 template <typename T, Pass pass>
 class GradientVector {
  public:
-  __aicore__ inline void init(const Addresses& problem, const GradientAddresses& addresses,
-                              const GradientTiling& tiling) {
-    tiling_ = &tiling;
-    const Tiling& t = tiling.problem;
-    tables_ = problem.tables;
+  __aicore__ inline void init(const BackwardArguments& arguments) {
+    tiling_ = &arguments.tiling;
+    const Tiling& t = tiling_->problem;
+    const Addresses& problem = arguments.problem;
+    const GradientAddresses& gradients = arguments.gradients;
+    tables_ = gm(problem.tables);
     group_ = GetBlockIdx() / vector_cores;
     first_row_ = GetSubBlockIdx() * half_q;
-    workspace_.init(problem.workspace, group_, t.head_dim, t.head_dim_v);
+    workspace_.init(gm(problem.workspace), group_, t.head_dim, t.head_dim_v);
     lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(problem.lse));
-    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.delta));
-    first_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.first));
-    if (pass == Pass::keys) second_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.second));
+    delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(gradients.delta));
+    const Address first = pass == Pass::keys ? gradients.dk : gradients.dq;
+    first_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(first));
+    if (pass == Pass::keys) second_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(gradients.dv));
     const uint32_t tile = u32(gradient_slab * block_k);
     pipe_.InitBuffer(products_, slots, 2 * tile * u32(float_bytes));
     if (pass == Pass::keys) pipe_.InitBuffer(weights_, slots, tile * u32(value_bytes));
@@ -37,7 +39,7 @@ class GradientVector {
     pipe_.InitBuffer(rows_, u32(2 * half_q * float_bytes));
     if (t.softcap > 0.0f) pipe_.InitBuffer(slope_, tile * u32(float_bytes));
     if (writes_dx()) {
-      dx_gm_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.dx));
+      dx_gm_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(gradients.dx));
       pipe_.InitBuffer(dx_, slots, tile * u32(float_bytes));
     }
     scratch_.init(pipe_, u32(gradient_slab));

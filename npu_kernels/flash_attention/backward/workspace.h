@@ -1,19 +1,10 @@
 // What AIC and AIVs of a group pass to each other in the backward: tiles in GM, and flags.
 #pragma once
 
-#include "backward/sizes.h"
+#include "backward/arguments.h"
 #include "common/workspace.h"
 
 namespace flash {
-
-// The arguments of a pass in GM, beside those that it shares with the forward.
-struct GradientAddresses {
-  GM_ADDR dout;
-  GM_ADDR delta;   // like lse
-  GM_ADDR first;   // dk, or dq
-  GM_ADDR second;  // dv, or null
-  GM_ADDR dx;      // where dbias is asked for: (block_q, block_k) fp32 by tiles; else null
-};
 
 // A copy of neighbouring fp32 values, such as statistics of rows.
 __aicore__ inline DataCopyExtParams row_of(int64_t count) {

@@ -14,9 +14,9 @@ class MaskBits {
                               int64_t first_row) {
     tiling_ = &tiling;
     first_row_ = first_row;
-    tables_.SetGlobalBuffer(addresses.tables);
-    if (tiling.has_keep) keep_.SetGlobalBuffer(addresses.keep);
-    if (drops()) dropout_.SetGlobalBuffer(addresses.dropout);
+    tables_.SetGlobalBuffer(gm(addresses.tables));
+    if (tiling.has_keep) keep_.SetGlobalBuffer(gm(addresses.keep));
+    if (drops()) dropout_.SetGlobalBuffer(gm(addresses.dropout));
     pipe.InitBuffer(queue_, slots, u32(mask_bytes));
   }
 

@@ -28,7 +28,7 @@ class Scores {
     }
     if (tiling.has_slopes) {
       slopes_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.slopes));
-      load_ramp(pipe, addresses.tables);
+      load_ramp(pipe, gm(addresses.tables));
     }
   }
 

@@ -1,6 +1,7 @@
 // What AIC and AIVs of a group pass to each other: tiles in GM, and a flag for each kind.
 #pragma once
 
+#include "common/addresses.h"
 #include "common/sizes.h"
 #include "kernel_operator.h"
 
@@ -15,23 +16,9 @@ constexpr __aicore__ inline uint32_t u32(int64_t n) {
   return static_cast<uint32_t>(n);
 }
 
-// The kernel's arguments in GM; null where the problem has none.
-struct Addresses {
-  GM_ADDR q;
-  GM_ADDR k;
-  GM_ADDR v;
-  GM_ADDR bias;
-  GM_ADDR slopes;
-  GM_ADDR sink;
-  GM_ADDR keep;
-  GM_ADDR dropout;
-  GM_ADDR out;
-  GM_ADDR lse;
-  GM_ADDR softmax_max;
-  GM_ADDR softmax_sum;
-  GM_ADDR tables;
-  GM_ADDR workspace;
-};
+__aicore__ inline GM_ADDR gm(Address address) {
+  return reinterpret_cast<GM_ADDR>(address);
+}
 
 // Cross-core flags, mode 2: the AIC raises both AIVs', or both AIVs together raise the AIC's.
 constexpr uint8_t aic_with_aivs = 2;

@@ -2,6 +2,7 @@
 // by host and device.
 #pragma once
 
+#include "common/addresses.h"
 #include "common/sizes.h"
 
 namespace flash {
@@ -33,6 +34,12 @@ struct MaskTiling {
   int64_t heads_q;
   int64_t cores;                           // that have work
   int64_t first_task[max_mask_cores + 1];  // core c does tasks [first_task[c], first_task[c + 1])
+};
+
+struct MaskArguments {
+  Address bits;
+  Address tables;
+  MaskTiling tiling;
 };
 
 // A task is one row of tiles of one head.

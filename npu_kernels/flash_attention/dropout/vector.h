@@ -5,6 +5,7 @@
 // four, so that a row's 128 words lie in up to 33 planes; Gather puts them in order.
 #pragma once
 
+#include "common/read_arguments.h"
 #include "dropout/philox.h"
 
 namespace flash {
@@ -14,11 +15,12 @@ constexpr int32_t never_kept = 0x7FFFFFFF;
 
 class DropoutCore {
  public:
-  __aicore__ inline void init(GM_ADDR bits, GM_ADDR tables, const MaskTiling& tiling) {
-    tiling_ = &tiling;
-    bits_gm_.SetGlobalBuffer(bits);
+  __aicore__ inline void init(const MaskArguments& arguments) {
+    tiling_ = &arguments.tiling;
+    const auto tables = reinterpret_cast<GM_ADDR>(arguments.tables);
+    bits_gm_.SetGlobalBuffer(reinterpret_cast<__gm__ uint8_t*>(arguments.bits));
     sequences_.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(tables + mask_sequences_at));
-    philox_.init(pipe_, tiling.philox);
+    philox_.init(pipe_, tiling_->philox);
     pipe_.InitBuffer(bits_, slots, static_cast<uint32_t>(bits_half_bytes));
     pipe_.InitBuffer(counters_, static_cast<uint32_t>(philox_lanes * 4));
     pipe_.InitBuffer(first_, static_cast<uint32_t>(half_q * 4));
@@ -174,5 +176,13 @@ class DropoutCore {
   TBuf<TPosition::VECCALC> within_;    // (64)
   TBuf<TPosition::VECCALC> tables_;    // rows, word offsets
 };
+
+__aicore__ inline void dropout_mask(GM_ADDR at) {
+  MaskArguments arguments;
+  read_arguments(arguments, at);
+  DropoutCore core;
+  core.init(arguments);
+  core.process();
+}
 
 }  // namespace flash

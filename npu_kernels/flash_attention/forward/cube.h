@@ -15,8 +15,8 @@ class CubeCore {
  public:
   __aicore__ inline void init(const Addresses& addresses, const Tiling& tiling) {
     tiling_ = &tiling;
-    tables_ = addresses.tables;
-    workspace_.init(addresses.workspace, GetBlockIdx(), tiling.head_dim_v);
+    tables_ = gm(addresses.tables);
+    workspace_.init(gm(addresses.workspace), GetBlockIdx(), tiling.head_dim_v);
     q_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.q));
     k_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.k));
     v_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.v));

@@ -19,12 +19,12 @@ class VectorCore {
  public:
   __aicore__ inline void init(const Addresses& addresses, const Tiling& tiling) {
     tiling_ = &tiling;
-    tables_ = addresses.tables;
+    tables_ = gm(addresses.tables);
     group_ = GetBlockIdx() / vector_cores;
     first_row_ = GetSubBlockIdx() * half_q;
     slab_ = slab_rows(tiling.head_dim_v);
     pitch_ = u32(round_up(tiling.head_dim_v, fractal));
-    workspace_.init(addresses.workspace, group_, tiling.head_dim_v);
+    workspace_.init(gm(addresses.workspace), group_, tiling.head_dim_v);
     pipe_.InitBuffer(s_, slots, u32(slab_ * block_k * float_bytes));
     pipe_.InitBuffer(weights_, slots, u32(slab_ * block_k * value_bytes));
     pipe_.InitBuffer(partial_, slots, u32(slab_ * pitch_ * float_bytes));

@@ -1,41 +1,47 @@
 // The backward as abi.h asks it, on the emulator or on a device: checks, tiling, one launch after
 // the other.
+#include "backward/arguments.h"
 #include "host/backward_plan.h"
+#include "host/call.h"
+#include "host/launches.h"
 #include "host/tables.h"
-#include "launcher.h"
-
-namespace flash {
-
-using RowsKernel = void(GM_ADDR out, GM_ADDR dout, GM_ADDR dlse, GM_ADDR delta, GM_ADDR tables,
-                        GradientTiling tiling);
-// Results: dk and dv, or dq and dx.
-using PassKernel = void(GM_ADDR q, GM_ADDR k, GM_ADDR v, GM_ADDR bias, GM_ADDR slopes, GM_ADDR keep,
-                        GM_ADDR dropout, GM_ADDR dout, GM_ADDR lse, GM_ADDR delta, GM_ADDR first,
-                        GM_ADDR second, GM_ADDR tables, GM_ADDR workspace, GradientTiling tiling);
-
-using BiasKernel = void(GM_ADDR dx, GM_ADDR dbias, GM_ADDR tables, GradientTiling tiling);
-using SinkKernel = void(GM_ADDR sink, GM_ADDR lse, GM_ADDR delta, GM_ADDR dsink,
-                        GradientTiling tiling);
-
-}  // namespace flash
-
-extern "C" flash::RowsKernel flash_backward_rows_fp16;
-extern "C" flash::RowsKernel flash_backward_rows_bf16;
-extern "C" flash::PassKernel flash_backward_keys_fp16;
-extern "C" flash::PassKernel flash_backward_keys_bf16;
-extern "C" flash::PassKernel flash_backward_queries_fp16;
-extern "C" flash::PassKernel flash_backward_queries_bf16;
-extern "C" flash::BiasKernel flash_backward_bias;
-extern "C" flash::SinkKernel flash_backward_sink;
 
 namespace flash {
 namespace {
 
-uint8_t* gm(const void* data) {
-  return static_cast<uint8_t*>(const_cast<void*>(data));
+Addresses problem_addresses(const NpuBackward& b, const GradientTensors& tensors, Address tables) {
+  const NpuProblem& p = b.problem;
+  Addresses at{};
+  at.q = address_of(p.q.data);
+  at.k = address_of(p.k.data);
+  at.v = address_of(p.v.data);
+  at.bias = address_of(p.bias.data);
+  at.slopes = address_of(p.slopes);
+  at.sink = address_of(p.sink);
+  at.keep = address_of(p.keep.data);
+  at.dropout = address_of(p.dropout.data);
+  at.out = address_of(b.out.data);
+  at.lse = address_of(b.lse);
+  at.tables = tables;
+  at.workspace = address_of(tensors.workspace.begin);
+  return at;
 }
 
-// All that the kernels are given beside what NpuBackward points to.
+GradientAddresses gradient_addresses(const NpuBackward& b, const GradientTensors& tensors) {
+  GradientAddresses at{};
+  at.dout = address_of(b.dout.data);
+  at.dlse = address_of(b.dlse);
+  at.delta = address_of(tensors.delta.begin);
+  at.dq = address_of(b.dq.data);
+  at.dk = address_of(b.dk.data);
+  at.dv = address_of(b.dv.data);
+  at.dx = address_of(tensors.dx.begin);
+  at.dbias = address_of(b.dbias);
+  at.dsink = address_of(b.dsink);
+  return at;
+}
+
+// All kernels are given the same arguments, but for who does which tasks.
 class Backward {
  public:
   explicit Backward(NpuBackward& asked)
@@ -45,9 +51,9 @@ class Backward {
         tensors_(tensors_of(asked)),
         sequences_(gradient_sequences(asked)),
         tables_(tables_of(sequences_)),
-        tables_range_(range_from("tables", tables_.data(), static_cast<int64_t>(tables_.size()))),
-        tiling_(gradient_tiling(asked)),
-        launches_(asked.launch) {}
+        launches_(asked.launch),
+        arguments_{problem_addresses(asked, tensors_, launches_.add_table(tables_)),
+                   gradient_addresses(asked, tensors_), gradient_tiling(asked)} {}
 
   void run() {
     if (task_count(p_, 1) > 0) compute_rows();
@@ -59,70 +65,56 @@ class Backward {
 
  private:
   void compute_rows() {
-    const auto kernel = is_fp16_ ? flash_backward_rows_fp16 : flash_backward_rows_bf16;
-    const GradientTiling tiling = split(query_costs(tiling_.problem, sequences_), p_.heads_q);
-    Memory memory{{tensors_.out, tensors_.dout}, {tensors_.delta}, {}, {tables_range_}};
+    const auto kernel = is_fp16_ ? Kernel::backward_rows_fp16 : Kernel::backward_rows_bf16;
+    const BackwardArguments arguments = split(query_costs(tiling(), sequences_), p_.heads_q);
+    Memory memory{{tensors_.out, tensors_.dout}, {tensors_.delta}, {}};
     if (asked_.dlse != nullptr) memory.inputs.push_back(tensors_.dlse);
-    launches_.run(Launches::vector_only, vector_cores * tiling.problem.groups, memory, [&] {
-      kernel(gm(asked_.out.data), gm(asked_.dout.data), gm(asked_.dlse), gm(tensors_.delta.begin),
-             gm(tables_.data()), tiling);
-    });
+    launches_.run(kernel, vector_cores * arguments.tiling.problem.groups, memory, arguments);
   }
 
   void pass_over_keys() {
-    const auto kernel = is_fp16_ ? flash_backward_keys_fp16 : flash_backward_keys_bf16;
-    const GradientTiling tiling = split(key_costs(tiling_.problem, sequences_), p_.heads_k);
-    run_pass(kernel, tiling, {tensors_.dk, tensors_.dv}, asked_.dk.data, asked_.dv.data);
+    const auto kernel = is_fp16_ ? Kernel::backward_keys_fp16 : Kernel::backward_keys_bf16;
+    run_pass(kernel, split(key_costs(tiling(), sequences_), p_.heads_k),
+             {tensors_.dk, tensors_.dv});
   }
 
   void pass_over_queries() {
-    const auto kernel = is_fp16_ ? flash_backward_queries_fp16 : flash_backward_queries_bf16;
-    const GradientTiling tiling = split(query_costs(tiling_.problem, sequences_), p_.heads_q);
+    const auto kernel = is_fp16_ ? Kernel::backward_queries_fp16 : Kernel::backward_queries_bf16;
     std::vector<Range> outputs{tensors_.dq};
     if (asked_.dbias != nullptr) outputs.push_back(tensors_.dx);
-    run_pass(kernel, tiling, std::move(outputs), asked_.dq.data, tensors_.dx.begin);
+    run_pass(kernel, split(query_costs(tiling(), sequences_), p_.heads_q), std::move(outputs));
   }
 
   void add_up_bias() {
-    const PairSizes& size = tiling_.dbias;
+    const PairSizes& size = arguments_.tiling.dbias;
     const int64_t parts =
         size.batch * size.heads * ceil_div(size.queries, half_q) * ceil_div(size.keys, block_k);
-    const Memory memory{{tensors_.dx}, {tensors_.dbias}, {}, {tables_range_}};
-    launches_.run(
-        Launches::vector_only, min_of(parts, vector_cores * asked_.launch.groups), memory, [&] {
-          flash_backward_bias(gm(tensors_.dx.begin), gm(asked_.dbias), gm(tables_.data()), tiling_);
-        });
+    const Memory memory{{tensors_.dx}, {tensors_.dbias}, {}};
+    launches_.run(Kernel::backward_bias, min_of(parts, cores()), memory, arguments_);
   }
 
   void add_up_sink() {
-    Memory memory{{tensors_.lse, tensors_.delta}, {tensors_.dsink}, {}, {}};
+    Memory memory{{tensors_.lse, tensors_.delta}, {tensors_.dsink}, {}};
     memory.inputs.push_back(range_from("sink", p_.sink, p_.heads_q * float_bytes));
-    launches_.run(Launches::vector_only, min_of(p_.heads_q, vector_cores * asked_.launch.groups),
-                  memory, [&] {
-                    flash_backward_sink(gm(p_.sink), gm(asked_.lse), gm(tensors_.delta.begin),
-                                        gm(asked_.dsink), tiling_);
-                  });
+    launches_.run(Kernel::backward_sink, min_of(p_.heads_q, cores()), memory, arguments_);
   }
 
-  void run_pass(PassKernel* kernel, const GradientTiling& tiling, std::vector<Range> outputs,
-                const void* first, const void* second) {
-    Memory memory{tensors_.problem, std::move(outputs), tensors_.workspace, {tables_range_}};
+  void run_pass(Kernel kernel, const BackwardArguments& arguments, std::vector<Range> outputs) {
+    Memory memory{tensors_.problem, std::move(outputs), tensors_.workspace};
     for (const Range& one : {tensors_.dout, tensors_.lse, tensors_.delta}) {
       memory.inputs.push_back(one);
     }
-    launches_.run(Launches::mixed, tiling.problem.groups, memory, [&] {
-      kernel(gm(p_.q.data), gm(p_.k.data), gm(p_.v.data), gm(p_.bias.data), gm(p_.slopes),
-             gm(p_.keep.data), gm(p_.dropout.data), gm(asked_.dout.data), gm(asked_.lse),
-             gm(tensors_.delta.begin), gm(first), gm(second), gm(tables_.data()),
-             gm(tensors_.workspace.begin), tiling);
-    });
+    launches_.run(kernel, arguments.tiling.problem.groups, memory, arguments);
   }
 
-  GradientTiling split(const Costs& costs, int64_t heads) const {
-    GradientTiling tiling = tiling_;
-    split_work(tiling.problem, costs, heads, asked_.launch.groups);
-    return tiling;
+  BackwardArguments split(const Costs& costs, int64_t heads) const {
+    BackwardArguments arguments = arguments_;
+    split_work(arguments.tiling.problem, costs, heads, asked_.launch.groups);
+    return arguments;
   }
+
+  const Tiling& tiling() const { return arguments_.tiling.problem; }
+  int64_t cores() const { return vector_cores * asked_.launch.groups; }
 
   NpuBackward& asked_;
   const NpuProblem& p_;
@@ -130,9 +122,8 @@ class Backward {
   const GradientTensors tensors_;
   const std::vector<Sequence> sequences_;
   const std::vector<uint8_t> tables_;
-  const Range tables_range_;
-  const GradientTiling tiling_;
   Launches launches_;
+  const BackwardArguments arguments_;
 };
 
 }  // namespace

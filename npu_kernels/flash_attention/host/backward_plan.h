@@ -165,7 +165,7 @@ inline GradientTensors tensors_of(const NpuBackward& b) {
 
   const GradientParts parts = workspace_of(b);
   const Range whole = workspace_range(b.launch, parts.bytes);
-  Memory memory{t.problem, {t.dq, t.dk, t.dv, t.dbias, t.dsink}, whole, {}};
+  Memory memory{t.problem, {t.dq, t.dk, t.dv, t.dbias, t.dsink}, whole};
   for (const Range& input : {t.out, t.dout, t.lse, t.dlse}) memory.inputs.push_back(input);
   check_apart(memory);
 

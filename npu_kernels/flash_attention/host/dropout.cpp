@@ -1,9 +1,8 @@
 // The keep bits as abi.h asks for them, on the emulator or on a device: checks, tiling, launch.
 #include "dropout/problem.h"
+#include "host/call.h"
 #include "host/check.h"
-#include "launcher.h"
-
-extern "C" void dropout_mask(GM_ADDR bits, GM_ADDR tables, flash::MaskTiling tiling);
+#include "host/launches.h"
 
 namespace flash {
 namespace {
@@ -125,13 +124,10 @@ void run(NpuDropoutMask& m) {
   if (layout.tasks == 0) return;  // no pairs, no work
   const MaskTiling tiling = tiling_of(m, layout);
   const std::vector<uint8_t> tables = tables_of(layout);
-  const Memory memory{{},
-                      {bits},
-                      workspace_range(m.launch, 0),
-                      {range_from("tables", tables.data(), static_cast<int64_t>(tables.size()))}};
-  Launches(m.launch).run(Launches::vector_only, tiling.cores, memory, [&] {
-    dropout_mask(static_cast<uint8_t*>(m.bits), const_cast<uint8_t*>(tables.data()), tiling);
-  });
+  const Memory memory{{}, {bits}, workspace_range(m.launch, 0)};
+  Launches launches(m.launch);
+  const MaskArguments arguments{address_of(m.bits), launches.add_table(tables), tiling};
+  launches.run(Kernel::dropout_mask, tiling.cores, memory, arguments);
 }
 
 }  // namespace

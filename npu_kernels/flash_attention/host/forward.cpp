@@ -1,20 +1,10 @@
 // The forward as abi.h asks it, on the emulator or on a device: checks, tiling, launch.
+#include "forward/arguments.h"
+#include "host/call.h"
+#include "host/launches.h"
 #include "host/split.h"
 #include "host/tables.h"
 #include "host/tiling.h"
-#include "launcher.h"
-
-namespace flash {
-
-// q, k, v, bias, slopes, sink, keep, dropout; out, lse, softmax_max, softmax_sum; tables,
-// workspace.
-using ForwardKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR,
-                           GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, Tiling);
-
-}  // namespace flash
-
-extern "C" flash::ForwardKernel flash_forward_fp16;
-extern "C" flash::ForwardKernel flash_forward_bf16;
 
 namespace flash {
 namespace {
@@ -30,7 +20,7 @@ int64_t workspace_bytes(const NpuForward& f) {
 
 Memory memory_of(const NpuForward& f) {
   const NpuProblem& p = f.problem;
-  Memory memory{problem_ranges(p), {}, {}, {}};
+  Memory memory{problem_ranges(p), {}, {}};
   memory.outputs.push_back(written_rows_range("out", f.out, rows_of_queries(p, p.head_dim_v)));
   memory.outputs.push_back(statistics_range("lse", f.lse, p));
   memory.outputs.push_back(statistics_range("softmax_max", f.softmax_max, p));
@@ -40,7 +30,27 @@ Memory memory_of(const NpuForward& f) {
   return memory;
 }
 
-void run(NpuForward& f, Memory memory) {
+Addresses addresses_of(const NpuForward& f, Address tables) {
+  const NpuProblem& p = f.problem;
+  Addresses at{};
+  at.q = address_of(p.q.data);
+  at.k = address_of(p.k.data);
+  at.v = address_of(p.v.data);
+  at.bias = address_of(p.bias.data);
+  at.slopes = address_of(p.slopes);
+  at.sink = address_of(p.sink);
+  at.keep = address_of(p.keep.data);
+  at.dropout = address_of(p.dropout.data);
+  at.out = address_of(f.out.data);
+  at.lse = address_of(f.lse);
+  at.softmax_max = address_of(f.softmax_max);
+  at.softmax_sum = address_of(f.softmax_sum);
+  at.tables = tables;
+  at.workspace = address_of(f.launch.workspace);
+  return at;
+}
+
+void run(NpuForward& f, const Memory& memory) {
   const NpuProblem& p = f.problem;
   const std::vector<Sequence> sequences = sequences_of(p);
   Tiling tiling = tiling_of(p);
@@ -48,23 +58,14 @@ void run(NpuForward& f, Memory memory) {
   split_work(tiling, query_costs(tiling, sequences), p.heads_q, f.launch.groups);
 
   const std::vector<uint8_t> tables = tables_of(sequences);
-  memory.tables.push_back(range_from("tables", tables.data(), static_cast<int64_t>(tables.size())));
-  const auto gm = [](const void* data) { return static_cast<uint8_t*>(const_cast<void*>(data)); };
-  const auto kernel = p.format == NPU_FP16 ? flash_forward_fp16 : flash_forward_bf16;
-  Launches(f.launch).run(Launches::mixed, tiling.groups, memory, [&] {
-    kernel(gm(p.q.data), gm(p.k.data), gm(p.v.data), gm(p.bias.data), gm(p.slopes), gm(p.sink),
-           gm(p.keep.data), gm(p.dropout.data), gm(f.out.data), gm(f.lse), gm(f.softmax_max),
-           gm(f.softmax_sum), gm(tables.data()), gm(f.launch.workspace), tiling);
-  });
+  Launches launches(f.launch);
+  const ForwardArguments arguments{addresses_of(f, launches.add_table(tables)), tiling};
+  const Kernel kernel = p.format == NPU_FP16 ? Kernel::forward_fp16 : Kernel::forward_bf16;
+  launches.run(kernel, tiling.groups, memory, arguments);
 }
 
 }  // namespace
 }  // namespace flash
-
-uint64_t npu_struct_bytes(int32_t which) {
-  const uint64_t bytes[] = {sizeof(NpuForward), sizeof(NpuBackward), sizeof(NpuDropoutMask)};
-  return which >= 0 && which < 3 ? bytes[which] : 0;
-}
 
 int64_t npu_flash_forward_workspace(NpuForward* forward) {
   return flash::answered_bytes(forward, [&] {
@@ -77,8 +78,8 @@ int32_t npu_flash_forward(NpuForward* forward) {
   return flash::answered(forward, [&] {
     forward->launch.counters_count = 0;
     flash::check_forward(*forward);
-    flash::Memory memory = flash::memory_of(*forward);
+    const flash::Memory memory = flash::memory_of(*forward);
     if (flash::task_count(forward->problem, 1) == 0) return;  // no query, no work
-    flash::run(*forward, std::move(memory));
+    flash::run(*forward, memory);
   });
 }

@@ -58,7 +58,6 @@ struct Memory {
   std::vector<Range> inputs;
   std::vector<Range> outputs;
   Range workspace;
-  std::vector<Range> tables;  // inputs that the host made: in its memory, also for a device
 };
 
 inline void check_apart(const Memory& memory) {

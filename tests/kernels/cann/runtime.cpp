@@ -30,18 +30,8 @@ aclError failed(const std::string& why) {
   return 507000;
 }
 
-using ForwardKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR,
-                           GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
-
-using MaskKernel = void(GM_ADDR, GM_ADDR, GM_ADDR);
-using RowsKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
-using PassKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR,
-                        GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
-using BiasKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
-using SinkKernel = void(GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR, GM_ADDR);
-
-template <typename Kernel, typename... Addresses>
-uint32_t launch(emulator::KernelType type, Kernel kernel, uint32_t cores, Addresses... addresses) {
+uint32_t launch(emulator::KernelType type, void (*kernel)(GM_ADDR), uint32_t cores,
+                void* arguments) {
   std::vector<emulator::GmTensor> tensors;
   for (const auto& [begin, block] : blocks) {
     tensors.push_back({"device memory", begin, block.bytes, block.kind});
@@ -49,7 +39,7 @@ uint32_t launch(emulator::KernelType type, Kernel kernel, uint32_t cores, Addres
   emulator::Options options;
   options.deterministic = true;
   const auto report = emulator::launch(options, type, static_cast<int>(cores), tensors,
-                                       [&] { kernel(static_cast<GM_ADDR>(addresses)...); });
+                                       [&] { kernel(static_cast<GM_ADDR>(arguments)); });
   if (!report.ok) {
     is_lost = true;
     error = report.error;
@@ -60,18 +50,6 @@ uint32_t launch(emulator::KernelType type, Kernel kernel, uint32_t cores, Addres
 }  // namespace
 
 extern "C" {
-
-ForwardKernel ascend_forward_fp16;
-ForwardKernel ascend_forward_bf16;
-MaskKernel ascend_dropout_mask;
-RowsKernel ascend_backward_rows_fp16;
-RowsKernel ascend_backward_rows_bf16;
-PassKernel ascend_backward_keys_fp16;
-PassKernel ascend_backward_keys_bf16;
-PassKernel ascend_backward_queries_fp16;
-PassKernel ascend_backward_queries_bf16;
-BiasKernel ascend_backward_bias;
-SinkKernel ascend_backward_sink;
 
 // --- For the test ---
 
@@ -131,77 +109,11 @@ aclError aclrtSynchronizeStream(aclrtStream stream) {
   is_lost = false;
   return 507015;
 }
+}
 
-uint32_t aclrtlaunch_ascend_forward_fp16(uint32_t groups, aclrtStream, void* q, void* k, void* v,
-                                         void* bias, void* slopes, void* sink, void* keep,
-                                         void* dropout, void* out, void* lse, void* softmax_max,
-                                         void* softmax_sum, void* tables, void* workspace,
-                                         void* tiling) {
-  return launch(mixed, ascend_forward_fp16, groups, q, k, v, bias, slopes, sink, keep, dropout, out,
-                lse, softmax_max, softmax_sum, tables, workspace, tiling);
-}
-uint32_t aclrtlaunch_ascend_forward_bf16(uint32_t groups, aclrtStream, void* q, void* k, void* v,
-                                         void* bias, void* slopes, void* sink, void* keep,
-                                         void* dropout, void* out, void* lse, void* softmax_max,
-                                         void* softmax_sum, void* tables, void* workspace,
-                                         void* tiling) {
-  return launch(mixed, ascend_forward_bf16, groups, q, k, v, bias, slopes, sink, keep, dropout, out,
-                lse, softmax_max, softmax_sum, tables, workspace, tiling);
-}
-uint32_t aclrtlaunch_ascend_dropout_mask(uint32_t cores, aclrtStream, void* bits, void* tables,
-                                         void* tiling) {
-  return launch(vector_only, ascend_dropout_mask, cores, bits, tables, tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_rows_fp16(uint32_t cores, aclrtStream, void* out, void* dout,
-                                               void* dlse, void* delta, void* tables,
-                                               void* tiling) {
-  return launch(vector_only, ascend_backward_rows_fp16, cores, out, dout, dlse, delta, tables,
-                tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_rows_bf16(uint32_t cores, aclrtStream, void* out, void* dout,
-                                               void* dlse, void* delta, void* tables,
-                                               void* tiling) {
-  return launch(vector_only, ascend_backward_rows_bf16, cores, out, dout, dlse, delta, tables,
-                tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_keys_fp16(uint32_t cores, aclrtStream, void* q, void* k,
-                                               void* v, void* bias, void* slopes, void* keep,
-                                               void* dropout, void* dout, void* lse, void* delta,
-                                               void* dk, void* dv, void* tables, void* workspace,
-                                               void* tiling) {
-  return launch(mixed, ascend_backward_keys_fp16, cores, q, k, v, bias, slopes, keep, dropout, dout,
-                lse, delta, dk, dv, tables, workspace, tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_keys_bf16(uint32_t cores, aclrtStream, void* q, void* k,
-                                               void* v, void* bias, void* slopes, void* keep,
-                                               void* dropout, void* dout, void* lse, void* delta,
-                                               void* dk, void* dv, void* tables, void* workspace,
-                                               void* tiling) {
-  return launch(mixed, ascend_backward_keys_bf16, cores, q, k, v, bias, slopes, keep, dropout, dout,
-                lse, delta, dk, dv, tables, workspace, tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_queries_fp16(uint32_t cores, aclrtStream, void* q, void* k,
-                                                  void* v, void* bias, void* slopes, void* keep,
-                                                  void* dropout, void* dout, void* lse, void* delta,
-                                                  void* dq, void* dx, void* tables, void* workspace,
-                                                  void* tiling) {
-  return launch(mixed, ascend_backward_queries_fp16, cores, q, k, v, bias, slopes, keep, dropout,
-                dout, lse, delta, dq, dx, tables, workspace, tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_queries_bf16(uint32_t cores, aclrtStream, void* q, void* k,
-                                                  void* v, void* bias, void* slopes, void* keep,
-                                                  void* dropout, void* dout, void* lse, void* delta,
-                                                  void* dq, void* dx, void* tables, void* workspace,
-                                                  void* tiling) {
-  return launch(mixed, ascend_backward_queries_bf16, cores, q, k, v, bias, slopes, keep, dropout,
-                dout, lse, delta, dq, dx, tables, workspace, tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_bias(uint32_t cores, aclrtStream, void* dx, void* dbias,
-                                          void* tables, void* tiling) {
-  return launch(vector_only, ascend_backward_bias, cores, dx, dbias, tables, tiling);
-}
-uint32_t aclrtlaunch_ascend_backward_sink(uint32_t cores, aclrtStream, void* sink, void* lse,
-                                          void* delta, void* dsink, void* tiling) {
-  return launch(vector_only, ascend_backward_sink, cores, sink, lse, delta, dsink, tiling);
-}
-}
+#define LAUNCH(name, cores)                                                    \
+  extern "C" void flash_##name(GM_ADDR arguments);                             \
+  uint32_t aclrtlaunch_flash_##name(uint32_t blocks, void*, void* arguments) { \
+    return launch(cores, flash_##name, blocks, arguments);                     \
+  }
+FLASH_KERNELS(LAUNCH)

@@ -1,4 +1,4 @@
-// The functions of CANN's runtime that device/ calls, as its public documentation declares them.
+// The functions of CANN's runtime that cann/ calls, as its public documentation declares them.
 #pragma once
 
 #include <cstddef>
