@@ -21,7 +21,7 @@ _WORD = np.uint64(32)
 
 
 def philox4x32(counter: Words, key: tuple[int, int], *, rounds: int = 10) -> Words:
-    """Philox4x32: four random 32-bit words for each 128-bit counter.
+    """Four random 32-bit words for each 128-bit counter, (..., 4) uint32: Philox4x32.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def philox4x32(counter: Words, key: tuple[int, int], *, rounds: int = 10) -> Wor
 def philox_rounds(
     c0: Wide, c1: Wide, c2: Wide, c3: Wide, key: tuple[int, int], *, rounds: int = 10
 ) -> tuple[Wide, Wide, Wide, Wide]:
-    """The words of Philox4x32 for counters whose 32-bit words are given, written over them.
+    """The four words of Philox4x32 for counters c0 ... c3, each uint64 and written over its input.
 
     Fast while the four arrays and a spare one fit into a core's cache.
     """
@@ -60,7 +60,7 @@ def philox_rounds(
 
 @cache
 def keep_threshold(p: float) -> int:
-    """How many of the 2**32 words keep their element: those below this number.
+    """The number of 32-bit words that keep their element: words below it keep, others drop.
 
     A word's place in [0, 1), ``float32(word) 2**-32 + 2**-33``, does not fall as the word rises, so
     the words below ``float32(1 - p)`` are the lowest ones.

@@ -53,7 +53,7 @@ class Format:
 
     @property
     def largest(self) -> float:
-        """Largest finite number."""
+        """Largest finite number of this format."""
         return (2.0 - 2.0 ** (1 - self.precision)) * 2.0**self.max_exponent
 
     @property

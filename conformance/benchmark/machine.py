@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from threadpoolctl import threadpool_info
 
 from conformance.benchmark.roofline import is_reached
 from conformance.torch_bridge.tensors import import_torch
+from reference.parallel.threads import cores
 
 
 def processor(device: str = "cpu") -> str:
@@ -18,7 +18,7 @@ def processor(device: str = "cpu") -> str:
     if device != "cpu" and is_reached(device):
         kind = getattr(import_torch(device), device.partition(":")[0])
         return str(kind.get_device_name())
-    return f"{_model()}, {len(os.sched_getaffinity(0))} cores"
+    return f"{_model()}, {cores(None)} cores"
 
 
 def libraries() -> str:

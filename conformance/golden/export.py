@@ -26,7 +26,7 @@ HEADER = "case.txt"
 
 
 def add_arguments(to: argparse.ArgumentParser) -> None:
-    """What export is told."""
+    """Add the options of `export`."""
     to.add_argument("--out", metavar="DIR", required=True, help="write DIR/CASE/q.bin, ...")
     to.add_argument(
         "--case", action="append", metavar="C", help="vector to write (all; repeatable)"
@@ -37,7 +37,7 @@ def add_arguments(to: argparse.ArgumentParser) -> None:
 
 
 def main(golden: Set, options: argparse.Namespace) -> int:
-    """Write what was asked for; 0.
+    """Write the chosen vectors into a folder; 0.
 
     Raises
     ------

@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def content(self) -> str:
-        """sha256 of the tensors, whatever is said of them."""
+        """sha256 of the tensors alone, hexadecimal."""
         return hashlib.sha256(json.dumps(self.tensors, sort_keys=True).encode()).hexdigest()
 
 

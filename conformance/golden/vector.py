@@ -112,7 +112,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Vector:
-    """What a kernel is asked and what it should answer.
+    """A problem, the oracle's answer to it, and the error that is allowed.
 
     Attributes
     ----------

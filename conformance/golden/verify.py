@@ -23,7 +23,7 @@ from reference.problem import Result
 
 
 def add_arguments(to: argparse.ArgumentParser) -> None:
-    """What verify is told."""
+    """Add the options of `verify`."""
     to.add_argument("--case", metavar="C", required=True, help="the vector")
     out = "where out.bin, lse.bin (optional), dq.bin, ... are, in the problem's format; lse in fp32"
     to.add_argument("--out-dir", metavar="DIR", required=True, help=out)

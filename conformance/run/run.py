@@ -19,6 +19,7 @@ from conformance.kernel import LoadedKernel, UsageError, load
 from conformance.kernel.isolate import Isolated
 from conformance.problem_file import load as load_problem
 from conformance.run.shared import Shared
+from reference.parallel.threads import cores
 
 TIERS = ("smoke", "default", "full")
 SECONDS, GIB = 120.0, 8.0  # of one isolated call
@@ -159,7 +160,7 @@ def prepare(
 def _threads() -> int | None:
     """Threads for each worker of pytest-xdist, which share the cores; None if there are none."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return None if workers == 1 else max(1, len(os.sched_getaffinity(0)) // workers)
+    return None if workers == 1 else max(1, cores(None) // workers)
 
 
 def _in_tier(case: Case, tier: str) -> bool:

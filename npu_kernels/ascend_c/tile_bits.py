@@ -33,7 +33,7 @@ class TileBits:
 
 
 def of_pairs(keep: Bools) -> TileBits:
-    """Tiles of keep, (1 or batch, 1 or heads_q, seqlen_q, seqlen_k); axes of size 1 are repeated."""
+    """Tiles of keep, (1 or batch, 1 or heads_q, seqlen_q, seqlen_k); an axis of 1 is repeated."""
     tiles = _tiles(keep)
     batch, heads, rows, columns = tiles.shape[:4]
     return TileBits(

@@ -30,12 +30,13 @@ class Allowed:
     Attributes
     ----------
     worst : Result
-        No correct kernel is further away. Infinite where the contract promises nothing.
+        The largest |error| of a kernel that keeps its contract, float64. Infinite where the
+        contract promises nothing.
     sigma : Result
-        Standard deviation of the error of a kernel whose roundings are independent.
+        Standard deviation of the error of a kernel whose roundings are independent, float64.
 
-    lse is in natural logarithms, whatever the contract's `lse_base`; where nothing is allowed, as
-    in rows that see no key, both are 0.
+    The errors of lse are in natural logarithms, whatever the contract's `lse_base`. Where no error
+    is allowed, as in rows that see no key, worst and sigma are 0.
     """
 
     worst: Result
@@ -53,7 +54,7 @@ def error_bound(
     threads: int | None = None,
     float64: bool = False,
 ) -> Allowed:
-    """Allowed error of out, lse and the gradients that the problem asks for.
+    """The allowed error of out, lse and the gradients that the problem asks for.
 
     Memory O(block_q block_k), apart from the answer, and at most 25 MB more for each thread. For
     FP64 the oracle's own rounding is added to the bound; in other formats it is negligible. If the
@@ -62,13 +63,13 @@ def error_bound(
     Parameters
     ----------
     contract : Contract
-        What the kernel promises; by default, what `Contract()` says.
+        What the kernel promises; None is `Contract()`.
     result : Result
         The oracle's answer to the problem, in float64.
     exact_statistics : bool
         The backward was given the oracle's out and lse.
     block_q, block_k : int
-        Rows and keys of a tile; they change nothing beyond the last bits.
+        Rows and keys of a tile; they change the last bits of the bound at most.
     threads : int, or None
         None is every core.
     float64 : bool
@@ -79,7 +80,7 @@ def error_bound(
     ValueError
         If a block size or `threads` is less than 1, or `result` lacks a tensor.
 
-    Source: docs/numerics.md.
+    Source: docs/numerics.md, sections 2 to 8.
     """
     if block_q < 1 or block_k < 1:
         raise ValueError(f"blocks are {block_q} x {block_k}: give at least 1 x 1")

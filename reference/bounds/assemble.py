@@ -35,7 +35,8 @@ class Work:
     maxima : like lse
         Largest score of each row.
     exact, worst, sigma : Result
-        The exact answer, and what is found; until a gradient is finished its sigma is a variance.
+        The exact answer, and the two tensors of the bound; until a gradient is finished, its sigma
+        holds a variance.
     exact_statistics : bool
         The backward reads the exact out and lse.
     block_q, block_k : int
@@ -54,11 +55,11 @@ class Work:
     head_units: tuple[Units, ...]
 
     def units(self, head: Head) -> Units:
-        """What a head is computed in."""
+        """The units and the type that a head is computed in."""
         return self.head_units[head.sequence * self.problem.heads_q + head.head_q]
 
     def key_sums(self, head: Head) -> KeySums:
-        """Where the errors of a head's dk and dv are summed."""
+        """Views into which the errors of a head's dk and dv are summed, (seqlen_k, dimension)."""
         worst, sigma = self.worst, self.sigma
         assert worst.dk is not None and worst.dv is not None
         assert sigma.dk is not None and sigma.dv is not None
@@ -70,7 +71,7 @@ class Work:
         )
 
     def rows(self, head: Head, rows: range) -> Rows:
-        """Exact statistics of some rows."""
+        """The exact out, lse and maximum of some rows, with their dout and dlse, in float64."""
         assert self.exact.out is not None and self.exact.lse is not None
         lse, m = (rows_of(x[head.at_lse], rows)[:, None] for x in (self.exact.lse, self.maxima))
         dlse = 0.0 if head.dlse is None else rows_of(head.dlse, rows)[:, None]
@@ -90,7 +91,7 @@ class Work:
             getattr(into, name)[...] = tensor
 
     def errors(self, head: Head, rows: range) -> Errors:
-        """Errors of out and lse, found before."""
+        """Views of the errors of out and lse of some rows, as `write` wrote them."""
         worst, sigma = self.worst, self.sigma
         assert worst.out is not None and worst.lse is not None
         assert sigma.out is not None and sigma.lse is not None
@@ -115,7 +116,7 @@ class Work:
         return self.problem.bias is not None and (self.problem.bias.shape or (1,))[-1] == 1
 
     def relative(self, terms: int, n_out: int) -> float:
-        """Relative variance of a gradient that sums `terms` and is rounded `n_out` times.
+        """Relative variance of a gradient that sums `terms` numbers and is rounded `n_out` times.
 
         What is systematic in exp adds up in weights and in lse: twice exp_rel.
         """
@@ -126,7 +127,7 @@ class Work:
 
 
 def add_group(work: Work, heads: list[Head], each: Map) -> None:
-    """Add the errors of a group's heads that float64 serves to dq, dk, dv and dbias, and finish it.
+    """Add the errors of a group's float64 heads to dq, dk, dv and dbias, and finish dk and dv.
 
     `each` calls a function on every item of a list, side by side or not.
     """

@@ -17,13 +17,13 @@ from reference.problem.tiling import rows_of
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RowStatistics:
-    """What the gradient of a row is made of, and its errors; (rows, 1), in units of the gradient.
+    """D, dlse and lse of some rows as the backward reads them, each (rows, 1).
 
     Attributes
     ----------
-    delta : D - dlse
-    size, size2 : |D| + |dlse|, and the sum of their squares
-    error, variance : of D
+    delta : D - dlse, in units of the gradient
+    size, size2 : |D| + |dlse|, and D**2 + dlse**2, in units of the gradient and their square
+    error, variance : of D, in units of the gradient and their square
     lse, lse_variance : worst error and variance that the lse which is read gives to exponents
     """
 
@@ -90,7 +90,7 @@ class RowSums:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class KeySums:
-    """Sums over rows: worst error and variance of dk (seqlen_k, head_dim) and dv."""
+    """Sums over rows: worst error and variance of dk and dv, each (seqlen_k, dimension)."""
 
     dk: Array
     dk_variance: Array
@@ -104,10 +104,10 @@ class Gradients:
 
     Attributes
     ----------
-    p, slope_p : weights, and the same times the derivative of softcap
+    p, slope_p : weights, and weights times the derivative of softcap
     rho : relative error of the weights
-    dx, dx_error, dx_variance : at the scores; what D and lse do is not in the variance
-    ds, ds_error, ds_variance : the same before softcap, rounded to the contract's dS
+    dx, dx_error, dx_variance : gradient at the scores; the variance leaves out that of D and lse
+    ds, ds_error, ds_variance : gradient before softcap, rounded to the contract's `dscores`
     """
 
     p: Array
@@ -124,7 +124,7 @@ class Gradients:
 def row_statistics(
     r: Roundoffs, units: Units, at: Rows, errors: Errors, *, exact_statistics: bool
 ) -> RowStatistics:
-    """D and lse of some rows, and their errors.
+    """D, dlse and lse of some rows, with their errors.
 
     With `exact_statistics` the backward reads the exact out and lse, rounded once.
 
@@ -163,7 +163,7 @@ def _over_columns(x: Array, y: Array) -> Array:
 
 
 def add_tile(block: Block, keys: range, rows: RowSums, into: KeySums) -> Gradients:
-    """Add what a tile does to dq, dk and dv, and give the gradient at its scores."""
+    """Add a tile's errors of dq, dk and dv to the sums; return the gradient at its scores."""
     head, units, at, q = block.head, block.units, block.at, block.q
     k, v = units.scaled_k(head, keys), units.scaled_v(head, keys)
     size = np.maximum(np.abs(at.m), np.abs(at.lse))

@@ -73,7 +73,7 @@ class Sums:
 
 
 def forward(head: Head, r: Roundoffs, units: Units, at: Rows, sums: Sums) -> Errors:
-    """Errors of out and lse in some rows of a head, from the sums over their keys.
+    """Worst error and sigma of out and lse in some rows of a head, from the sums over their keys.
 
     Source: docs/numerics.md, sections 4 and 7.
     """
@@ -119,7 +119,10 @@ def forward(head: Head, r: Roundoffs, units: Units, at: Rows, sums: Sums) -> Err
 
 
 def forward_sums(head: Head, r: Roundoffs, units: Units, at: Rows, block_k: int) -> Sums:
-    """The sums over the keys of some rows, tile by tile."""
+    """The sums over the keys of some rows, tile by tile.
+
+    Source: docs/numerics.md, sections 3, 4 and 7.
+    """
     shrink = np.exp(at.m - at.lse)
     g = r.over_keys(head.seqlen_k)
     sums = Sums.zeros(at)

@@ -18,8 +18,9 @@ class Roundoffs:
     Attributes
     ----------
     u, eta : float
-        Unit roundoff of the compute format, and half its smallest subnormal number; the smallest
-        normal one where products flush. So are the others of what a product reads or writes.
+        Unit roundoff of the compute format, and half its smallest subnormal number. Where products
+        flush, this eta and that of every format that a product reads or writes is the smallest
+        normal number.
     u_acc : float
         Unit roundoff of accumulation.
     exp, exp_ulps, exp_rel : float
@@ -29,16 +30,18 @@ class Roundoffs:
     eta_exp : float
         Below it exp may give 0.
     u_out, eta_out, u_p, eta_p, u_ds, eta_ds, u_dp, eta_dp, u_s, eta_s, u_pre, eta_pre : float
-        Of the formats of out, P, dS, dP, S and q * scale; 0 where one of the last three is not
-        rounded.
+        Unit roundoff and eta of the formats of out, P, dS, dP, S and q * scale; 0 where one of the
+        last three is not rounded.
     limit_s, limit_ds, limit_dp, limit_pre : float
-        Magnitudes that round to infinity there.
+        The smallest magnitudes that round to infinity in the formats of S, dS, dP and q * scale.
     u_l, eta_l : float
         u_p and eta_p where the row sum adds rounded weights, else 0.
     n_out, n_out_kv : int
+        How often out and dq, and dk and dv, are rounded.
     h : int or None
+        Longest chain of additions over keys; None: seqlen_k.
 
-    Source: docs/numerics.md, section 1.
+    Source: docs/numerics.md, section 1, which gives the field of Contract for each letter.
     """
 
     u: float
@@ -73,7 +76,7 @@ class Roundoffs:
 
     @property
     def exp(self) -> float:
-        """Largest relative error of exp."""
+        """Largest relative error of exp: its random part plus its systematic part."""
         return self.exp_ulps + self.exp_rel
 
     def gamma(self, n: float) -> float:
@@ -92,12 +95,12 @@ class Roundoffs:
         return self.gamma(h + 4) + rises * (self.exp_ulps + self.u)
 
     def variance(self, n: float) -> float:
-        """Variance of `n` accumulated operations, each uniform within its unit roundoff."""
+        """Relative variance of `n` accumulated operations, each uniform within u_acc."""
         return self.u_acc**2 * n / 3
 
 
 def roundoffs(contract: Contract, format: Format) -> Roundoffs:
-    """The figures of `contract` for problems in `format`."""
+    """Every figure of `contract` for problems in `format`, as a number."""
     terms = contract.resolve(format)
     u = terms.compute.unit_roundoff
     quantum = _smallest_normal if contract.flushes_subnormals else _half_subnormal

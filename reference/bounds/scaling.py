@@ -20,18 +20,20 @@ SMALLEST_GRADIENT = 2.0**-80  # then nothing that underflows matters
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """What one is in each scaled tensor of a head, and the type they are computed in.
+    """The unit of each scaled tensor of a head, and the type that it is computed in.
 
     Attributes
     ----------
     dtype : numpy type
     k, v, dout : float
-        Powers of two; a scaled tensor times its unit is the tensor. q carries the scale and the
-        unit of k, so that scores have unit 1.
+        Powers of two; a scaled tensor times its unit is the tensor. q is multiplied by the scale
+        and by the unit of k, so that scores have unit 1.
     error : float
-        No exponent of the head errs by more.
-    k_row, k_fourth, v_fourth : float
-        Of the scaled k and v: the longest row; the largest root of a row's fourth powers' sum.
+        The largest worst error of an exponent of the head.
+    k_row : float
+        The largest Euclidean norm of a row of the scaled k.
+    k_fourth, v_fourth : float
+        The largest square root of a row's sum of fourth powers, in the scaled k and v.
     """
 
     dtype: np.dtype[Any]
@@ -45,23 +47,23 @@ class Units:
 
     @property
     def gradient(self) -> float:
-        """Unit of what has the dimension of ``dout v``: dP, D, dX and dS."""
+        """The unit of dP, D, dX and dS: that of ``dout v``."""
         return self.dout * self.v
 
     def scaled_q(self, head: Head, rows: range) -> Array:
-        """``scale * q`` of some rows."""
+        """``scale * q`` of some rows, times the unit of k: (rows, head_dim)."""
         return self._block(head.q, rows, head.scale * self.k)
 
     def scaled_k(self, head: Head, keys: range) -> Array:
-        """Some keys."""
+        """Some keys over their unit, (keys, head_dim)."""
         return self._block(head.k, keys, 1 / self.k)
 
     def scaled_v(self, head: Head, keys: range) -> Array:
-        """Some values."""
+        """Some values over their unit, (keys, head_dim_v)."""
         return self._block(head.v, keys, 1 / self.v)
 
     def scaled_dout(self, head: Head, rows: range) -> Array:
-        """The gradient that arrives at some rows of out."""
+        """Some rows of dout over its unit, (rows, head_dim_v)."""
         assert head.dout is not None
         return self._block(head.dout, rows, 1 / self.dout)
 
@@ -76,7 +78,7 @@ FLOAT64 = Units(dtype=np.dtype(np.float64))
 
 @dataclass(frozen=True)
 class _Size:
-    """Magnitudes of a tensor: its largest and smallest elements but 0, its rows' norms."""
+    """Magnitudes of a tensor: its largest and smallest elements other than 0, its rows' norms."""
 
     largest: float
     smallest: float

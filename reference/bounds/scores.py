@@ -52,16 +52,16 @@ class Scores:
     visible: Array | None
 
     def dropped(self, p: Array) -> Array:
-        """`p` times what dropout multiplies it by."""
+        """`p` times what dropout multiplies it by, (rows, keys)."""
         return p if self.z is None else p * self.z
 
     def seen(self, value: Array | float) -> Array | float:
-        """`value` at visible pairs, 0 elsewhere."""
+        """`value` at visible pairs and 0 elsewhere, (rows, keys); `value` if no pair is hidden."""
         return value if self.visible is None else value * self.visible
 
 
 def tiles(head: Head, rows: range, block_k: int) -> Iterator[range]:
-    """The keys of each tile of which some of `rows` see something."""
+    """The keys of each tile that some of `rows` see, in order."""
     span = head.mask.span(rows)
     for start in range(span.start - span.start % block_k, span.stop, block_k):
         keys = range(max(start, span.start), min(start + block_k, span.stop))
@@ -81,7 +81,7 @@ def scores(
     lse: Array,
     size: Array,
 ) -> Scores:
-    """Weights of a tile and the errors of their exponents.
+    """The weights of a tile, and the worst errors and variances of their exponents.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class Scratch:
         return self._recalled[key]
 
     def zeros(self, name: str, *shape: int) -> Array:
-        """An array of zeros."""
+        """An array of `shape`, filled with 0."""
         array = self.take(name, *shape)
         array[...] = 0.0
         return array

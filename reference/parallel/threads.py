@@ -24,7 +24,7 @@ def cores(threads: int | None) -> int:
 def run(
     function: Callable[[Task], Answer], tasks: Iterable[Task], *, threads: int | None
 ) -> list[Answer]:
-    """Call `function` on each task; answers come in the order of the tasks.
+    """What `function` returns for each task, in the order of the tasks.
 
     NumPy releases the lock in its loops, so threads run side by side. BLAS keeps to one thread
     in each (its own threading is slower on tiles), and floating-point warnings are silenced:

@@ -38,7 +38,7 @@ class Result:
     dsink: Array | None = None
 
     def tensors(self) -> Iterator[tuple[str, Array]]:
-        """Each tensor that is there, with its name."""
+        """Name and array of each tensor that is not None, in the order of the fields."""
         for field in fields(self):
             if (tensor := getattr(self, field.name)) is not None:
                 yield field.name, tensor

@@ -1,4 +1,4 @@
-"""The problems that a kernel's dropout is asked, and what it answered, kept for the other laws."""
+"""The problems from whose answers a kernel's masks are recovered, and the stream of a run."""
 
 from __future__ import annotations
 

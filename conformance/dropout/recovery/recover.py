@@ -57,7 +57,7 @@ class Recovered:
 
     @property
     def dropout(self) -> Dropout:
-        """What was asked of dropout."""
+        """The problem's dropout."""
         assert self.problem.dropout is not None
         return self.problem.dropout
 

@@ -18,7 +18,7 @@ LEADING = 2**20  # elements of a call that are compared with others at every dis
 
 
 class Refused(ValueError):
-    """Masks of which nothing can be said; the text says why, and what to give."""
+    """The battery cannot judge these masks; the text says why, and what to give."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -26,7 +26,7 @@ SECONDS = {"smoke": 10.0, "default": 60.0, "full": 1800.0}
 
 
 def of_the_stream(tier: str, seed: int) -> Findings:
-    """Findings on the problem's own stream, for kernels whose masks are proved to be its."""
+    """The findings on the problem's own stream, for kernels whose masks are proved to be its."""
     elements = SHAPE[0] * SHAPE[1] * SHAPE[2] * SHAPE[3]
     calls = -(-BITS[tier] // elements)
     return battery(GENERATORS["philox"].calls(calls, p=P, seed=stream(seed).seed))

@@ -1,7 +1,9 @@
 """Weights and the errors of their exponents in float32.
 
-It serves heads without softcap, bias, ALiBi and dropout. Whatever is constant in a row enters a
-product of matrices as one column more, so that a tile takes few passes over memory.
+The float32 path serves heads without softcap, bias, ALiBi and dropout. A factor that is constant in
+a row enters a product of matrices as one more column, so that a tile takes few passes over memory.
+
+Source: docs/numerics.md, section 8.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ from reference.problem.tiling import hidden_pairs, rows_of
 
 WEIGHT = 2.0**24  # weights are held times this, so that their squares do not underflow
 MARGIN = 1 + 1e-4  # for the roundings of float32
-ROUGH = 2.0**-12  # above it the rounding of weights hides what a bound on |m| adds
-UNDERFLOW = 2.0**-60  # smaller quanta are nothing beside the roundoff of the smallest weight
-COARSE = 2.0**-6  # of the variance of rounding P and dS: what row constants may add
-KEPT = 2**21  # elements of a strip that are kept between forward and backward, not made again
+ROUGH = 2.0**-12  # above this u_p, the rounding of weights hides what a bound on |m| adds
+UNDERFLOW = 2.0**-60  # smaller eta are negligible beside the roundoff of the smallest weight
+COARSE = 2.0**-6  # row constants may add this much of the variance of rounding P and dS
+KEPT = 2**21  # strips of at most so many elements are kept from the forward to the backward
 EDGE = 128  # rows that a tile leaves out together where they see none of its keys
 
 
@@ -46,7 +48,7 @@ class Piece:
 
 
 def pieces_of(head: Head, strip: range, block_k: int) -> list[Piece]:
-    """The tiles of a strip of rows."""
+    """The tiles of a strip of rows, without the rows at their ends that see none of their keys."""
     pieces = []
     for keys in tiles(head, strip, block_k):
         rows = strip
@@ -60,7 +62,7 @@ def pieces_of(head: Head, strip: range, block_k: int) -> list[Piece]:
 
 
 def with_column(matrix: Array, column: Array | float) -> Array:
-    """`matrix` with one column more, in float32."""
+    """`matrix` and one more column, float32 (rows, columns + 1)."""
     wide = np.empty((matrix.shape[0], matrix.shape[1] + 1), np.float32)
     wide[:, :-1] = matrix
     wide[:, -1:] = column
@@ -173,7 +175,7 @@ def exponents_of(
 
 
 def constant(r: Roundoffs, size: Array) -> Array:
-    """The part of an exponent's variance that is the same for all keys."""
+    """The part of an exponent's variance that is the same for all keys of a row: (rows, 1)."""
     return (4 * r.u) ** 2 / 3 * size**2 + (r.exp_ulps**2 / 3 + r.exp_rel**2)
 
 
