@@ -59,7 +59,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _ascend(name: str) -> Any:
-    from npu_kernels.ascend_c.kernel import kernel
+    from npu_kernels.ascend_c.choose import kernel
     from npu_kernels.emulator.build import Unavailable
 
     try:

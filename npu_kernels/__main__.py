@@ -12,8 +12,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0: the target can run; 1: it cannot."""
     parser = argparse.ArgumentParser(prog="python -m npu_kernels")
     commands = parser.add_subparsers(dest="command", required=True)
-    asked = commands.add_parser("doctor", help="what was found, and the next step for the rest")
-    asked.add_argument(
+    doctor_command = commands.add_parser(
+        "doctor", help="what was found, and the next step for the rest"
+    )
+    doctor_command.add_argument(
         "--target",
         choices=doctor.TARGETS,
         default="emulator",

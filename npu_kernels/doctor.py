@@ -61,16 +61,16 @@ def examine(places: Places | None = None) -> Iterator[Finding]:
     """Look at one part after the other; the emulator is compiled, if need be, and run."""
     places = places or Places()
     yield Finding("python", platform.python_version())
-    asked = probe()
-    yield _torch(asked)
-    yield _torch_npu(asked)
-    yield _cann(asked)
+    probed = probe()
+    yield _torch(probed)
+    yield _torch_npu(probed)
+    yield _cann(probed)
     yield _driver(places)
-    yield _devices(places, asked)
-    yield _soc(asked)
+    yield _devices(places, probed)
+    yield _soc(probed)
     yield _compiler()
     yield _emulator()
-    yield _device_library(asked)
+    yield _device_library(probed)
 
 
 def missing(findings: list[Finding], target: str) -> list[str]:
@@ -91,28 +91,28 @@ def run(target: str, places: Places | None = None) -> int:
     return 1 if missing(findings, target) else 0
 
 
-def _torch(asked: Probe) -> Finding:
-    return Finding("torch", asked.torch, "pip install torch==2.13.0")
+def _torch(probed: Probe) -> Finding:
+    return Finding("torch", probed.torch, "pip install torch==2.13.0")
 
 
-def _torch_npu(asked: Probe) -> Finding:
-    if not asked.torch_npu:
+def _torch_npu(probed: Probe) -> Finding:
+    if not probed.torch_npu:
         return Finding("torch_npu", "", "pip install torch_npu==2.13.0, beside torch==2.13.0")
-    if asked.error:
-        step = TOOLKIT if asked.ascendcl else "mend or reinstall what this names"
-        return Finding("torch_npu", "", f"{asked.torch_npu} is here, but: {asked.error}: {step}")
-    return Finding("torch_npu", asked.torch_npu)
+    if probed.error:
+        step = TOOLKIT if probed.ascendcl else "mend or reinstall what this names"
+        return Finding("torch_npu", "", f"{probed.torch_npu} is here, but: {probed.error}: {step}")
+    return Finding("torch_npu", probed.torch_npu)
 
 
-def _cann(asked: Probe) -> Finding:
+def _cann(probed: Probe) -> Finding:
     root = os.environ.get("ASCEND_HOME_PATH", "")
     if not root:
         return Finding("CANN", "", f"ASCEND_HOME_PATH is not set: {TOOLKIT}")
     if not Path(root).is_dir():
         return Finding("CANN", "", f"ASCEND_HOME_PATH={root} is no folder: {TOOLKIT}")
-    if asked.ascendcl:
+    if probed.ascendcl:
         step = f"source {root}/set_env.sh, or ../set_env.sh beside it"
-        return Finding("CANN", "", f"{root} is here, but: {asked.ascendcl}: {step}")
+        return Finding("CANN", "", f"{root} is here, but: {probed.ascendcl}: {step}")
     return Finding("CANN", " ".join((*_cann_version(Path(root)), f"in {root}")))
 
 
@@ -135,21 +135,21 @@ def _driver(places: Places) -> Finding:
     return Finding("driver", *(found[:1] or ["of unknown version"]))
 
 
-def _devices(places: Places, asked: Probe) -> Finding:
+def _devices(places: Places, probed: Probe) -> Finding:
     here = sorted(one.name for one in places.dev.glob("davinci[0-9]*"))
     if not here:
         step = "pass one on to this container, or look at npu-smi info"
         return Finding("devices", "", f"there is no {places.dev}/davinci0: {step}")
-    if not asked.devices:
+    if not probed.devices:
         hidden = os.environ.get("ASCEND_RT_VISIBLE_DEVICES")
         why = "" if hidden is None else f" with ASCEND_RT_VISIBLE_DEVICES={hidden!r}"
         step = "mend what is missing above, then look at npu-smi info"
         return Finding("devices", "", f"{', '.join(here)}, but torch_npu sees none{why}: {step}")
-    return Finding("devices", f"{asked.devices} of {len(here)}")
+    return Finding("devices", f"{probed.devices} of {len(here)}")
 
 
-def _soc(asked: Probe) -> Finding:
-    return Finding("SOC", asked.soc, "torch_npu names it, once it sees a device")
+def _soc(probed: Probe) -> Finding:
+    return Finding("SOC", probed.soc, "torch_npu names it, once it sees a device")
 
 
 def _compiler() -> Finding:
@@ -157,15 +157,15 @@ def _compiler() -> Finding:
         command = build.compiler()
     except build.Unavailable as error:
         return Finding("compiler", "", str(error))
-    said = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
-    if said.returncode:
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    if version.returncode:
         return Finding("compiler", "", f"{command[0]} --version fails: set CXX to another")
-    return Finding("compiler", said.stdout.splitlines()[0])
+    return Finding("compiler", version.stdout.splitlines()[0])
 
 
 def _emulator() -> Finding:
     """Compile it, load it, and let it answer the smallest question."""
-    from npu_kernels.ascend_c.kernel import kernel
+    from npu_kernels.ascend_c.choose import kernel
 
     one = np.ones((1, 1, 1, 1), np.float32)
     try:
@@ -177,13 +177,13 @@ def _emulator() -> Finding:
     return Finding("emulator", f"runs, compiled in {device_library.shown(build.build_folder())}")
 
 
-def _device_library(asked: Probe) -> Finding:
+def _device_library(probed: Probe) -> Finding:
     try:
         library = device_library.load()
     except (build.Unavailable, binding.Mismatch) as error:
         return Finding("device library", "", str(error))
     built_for = device_library.built_for(library)
-    if asked.soc and (why := device_library.wrong_chip(built_for, asked.soc)):
+    if probed.soc and (why := device_library.wrong_chip(built_for, probed.soc)):
         return Finding("device library", "", why)
     return Finding(
         "device library", f"for {built_for}, in {device_library.shown(device_library.path())}"

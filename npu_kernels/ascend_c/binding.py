@@ -117,8 +117,8 @@ class PreparedCall:
     ----------
     library : the library
     function : str
-    asked : ForwardStruct, BackwardStruct or DropoutMaskStruct
-    reads : what `asked` points to
+    struct : ForwardStruct, BackwardStruct or DropoutMaskStruct
+    reads : what `struct` points to
     writes : what the kernel may write, its workspace last
     before : checksums of those of `reads` that nobody may write
     text, counters : where the library says them
@@ -127,7 +127,7 @@ class PreparedCall:
 
     library: ctypes.CDLL | OnDevice
     function: str
-    asked: ctypes.Structure
+    struct: ctypes.Structure
     reads: Mapping[str, Array | None]
     writes: Sequence[Guarded]
     before: Mapping[str, int]
@@ -143,7 +143,7 @@ class PreparedCall:
         ValueError, Declined, CheckFailed
             If an argument cannot be; the library does not do this; or it may not do what it does.
         """
-        code = getattr(self.library, self.function)(ctypes.byref(self.asked))
+        code = getattr(self.library, self.function)(ctypes.byref(self.struct))
         if code != OK:
             raise _error(code, self._said())
 
@@ -158,7 +158,7 @@ class PreparedCall:
         if self.placed is not None:
             self.placed.fetch()
         _check_memory(self.reads, self.before, self.writes)
-        count = self.asked.launch.counters_count
+        count = self.struct.launch.counters_count
         return Said(
             remarks=tuple(self._said().splitlines()),
             counters=tuple(_counted(self.counters[i]) for i in range(count)),
@@ -171,7 +171,7 @@ class PreparedCall:
 def prepare(
     library: ctypes.CDLL | OnDevice,
     function: str,
-    asked: ctypes.Structure,
+    struct: ctypes.Structure,
     *,
     reads: Mapping[str, Array | None],
     writes: Sequence[Guarded],
@@ -185,9 +185,9 @@ def prepare(
     ----------
     function : str
         Its name; that with "_workspace" tells how much workspace it needs.
-    asked : ForwardStruct, BackwardStruct or DropoutMaskStruct
+    struct : ForwardStruct, BackwardStruct or DropoutMaskStruct
         All but struct_bytes and launch filled in; both are set here.
-    reads, writes : the arrays that `asked` points to
+    reads, writes : the arrays that `struct` points to
     kernels : int
         That it launches at most.
     after : PreparedCall, or None
@@ -195,8 +195,8 @@ def prepare(
     """
     text = ctypes.create_string_buffer(TEXT_BYTES)
     counters = (structs.CountersStruct * (len(CORES) * options.cores * kernels))()
-    asked.struct_bytes = ctypes.sizeof(asked)
-    asked.launch = structs.LaunchStruct(
+    struct.struct_bytes = ctypes.sizeof(struct)
+    struct.launch = structs.LaunchStruct(
         groups=options.cores,
         emulation=_emulation(options),
         text=ctypes.addressof(text),
@@ -204,8 +204,8 @@ def prepare(
         counters=ctypes.addressof(counters),
         counters_capacity=len(counters),
     )
-    launch = asked.launch
-    needed = getattr(library, f"{function}_workspace")(ctypes.byref(asked))
+    launch = struct.launch
+    needed = getattr(library, f"{function}_workspace")(ctypes.byref(struct))
     needed = max(needed, 0)  # an error is told by the call itself
     workspace = guarded("workspace", (needed,), np.uint8)
     launch.workspace, launch.workspace_bytes = address(workspace.array), needed
@@ -214,11 +214,11 @@ def prepare(
     placed = None
     if isinstance(library, OnDevice):
         earlier = None if after is None else after.placed
-        placed = library.place(asked, reads=reads, writes=[*writes, workspace], after=earlier)
+        placed = library.place(struct, reads=reads, writes=[*writes, workspace], after=earlier)
     return PreparedCall(
         library=library,
         function=function,
-        asked=asked,
+        struct=struct,
         reads=reads,
         writes=[*writes, workspace],
         before=before,
@@ -231,7 +231,7 @@ def prepare(
 def call(
     library: ctypes.CDLL | OnDevice,
     function: str,
-    asked: ctypes.Structure,
+    struct: ctypes.Structure,
     *,
     reads: Mapping[str, Array | None],
     writes: Sequence[Guarded],
@@ -244,14 +244,14 @@ def call(
     ValueError, Declined, CheckFailed
         If an argument cannot be; the library does not do this; or it may not do what it does.
     """
-    once = prepare(library, function, asked, reads=reads, writes=writes, options=options)
+    once = prepare(library, function, struct, reads=reads, writes=writes, options=options)
     once.launch()
     return once.finish()
 
 
-def _error(code: int, said: str) -> Exception:
+def _error(code: int, text: str) -> Exception:
     kinds: dict[int, type[Exception]] = {BAD_ARGUMENT: ValueError, UNSUPPORTED: Declined}
-    return kinds.get(code, CheckFailed)(said)
+    return kinds.get(code, CheckFailed)(text)
 
 
 def _check_memory(

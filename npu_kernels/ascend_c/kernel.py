@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -20,10 +17,7 @@ from npu_kernels.ascend_c.encode import encode_problem
 from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.forward import ForwardAnswer, flash_forward
 from npu_kernels.ascend_c.launch import AscendLaunch, prepare_launch
-from npu_kernels.emulator import build
-from npu_kernels.emulator.options import EmulatorOptions, from_environment
-from npu_kernels.on_device import find
-from npu_kernels.on_device import library as device_library
+from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from reference.contract import Contract
 from reference.formats import FP32, Array
@@ -94,7 +88,9 @@ class AscendKernel:
         if self.device == "npu":
             return self
         options = replace(self.options, fast=True)
-        return replace(self, name=_name(self.name.partition("[")[0], options), options=options)
+        return replace(
+            self, name=emulated_name(self.name.partition("[")[0], options), options=options
+        )
 
     def backward(self, problem: Problem, out: Array, lse: Array) -> Result:
         """Run the backward alone.
@@ -198,65 +194,7 @@ def _decoded(problem: Problem, gradients: BackwardAnswer) -> dict[str, Array | N
     }
 
 
-def kernel(name: str) -> AscendKernel:
-    """The kernel "emulated", "device", or "ascend": on the device if there is one, else emulated.
-
-    "ascend" is on the device if there is one and a library was built for it, or if
-    NPU_REQUIRE_DEVICE is set. Its name says where it runs.
-
-    Raises
-    ------
-    Unavailable
-        If something that it needs is missing; the text says what to do.
-    BuildError
-        If the compiler refuses its sources.
-    """
-    if name == "device" or (name == "ascend" and (find.is_insisted() or find.is_here())):
-        return _on_device(name)
-    return _emulated(name, from_environment())
-
-
-@cache
-def _on_device(name: str) -> AscendKernel:
-    try:
-        on = find.library()
-        groups = find.groups(on)
-    except build.Unavailable as missing:
-        insisted = name == "ascend" and find.is_insisted()
-        raise build.Unavailable(
-            f"{find.INSISTED} is set, and {missing}" if insisted else str(missing)
-        ) from None
-    return AscendKernel(
-        name=f"{name}[{device_library.soc(on.library)}]",
-        library=on,
-        options=EmulatorOptions(cores=groups),
-        digest=hashlib.sha256(device_library.path().read_bytes()).hexdigest(),
-        toolchain=device_library.soc(on.library),
-    )
-
-
-@cache
-def _emulated(name: str, options: EmulatorOptions) -> AscendKernel:
-    return AscendKernel(
-        name=_name(name, options),
-        library=binding.load(build.library()),
-        options=options,
-        digest=_digest(),
-    )
-
-
-def _name(name: str, options: EmulatorOptions) -> str:
+def emulated_name(name: str, options: EmulatorOptions) -> str:
     """The name of an emulated kernel, which says how the emulator runs it."""
     words = ("emulated", *options.words()) if name == "ascend" else options.words()
     return f"{name}[{','.join(words)}]" if words else name
-
-
-def _digest() -> str:
-    """Digest of the C++ sources and of this folder, whose code decides the answer, too."""
-    return build.digest(
-        build.PACKAGE / "abi.h",
-        build.EMULATOR,
-        build.FLASH_ATTENTION,
-        Path(__file__).parent,
-        suffixes=(".h", ".cpp", ".py"),
-    )

@@ -6,7 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from conformance.torch_bridge import TorchKernel, from_torch
-from npu_kernels.ascend_c.kernel import AscendKernel, kernel
+from npu_kernels.ascend_c.choose import kernel
+from npu_kernels.ascend_c.kernel import AscendKernel
 from reference.problem import Problem, Unsupported
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def functional() -> TorchKernel:
     Raises
     ------
     Unavailable, BuildError
-        As npu_kernels.ascend_c.kernel.kernel.
+        As npu_kernels.ascend_c.choose.kernel.
     """
     below: AscendKernel = kernel("emulated")
     return from_torch(

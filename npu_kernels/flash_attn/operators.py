@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from npu_kernels.flash_attn import tensors
+from npu_kernels.ascend_c.backward import flash_backward
+from npu_kernels.ascend_c.forward import flash_forward
+from npu_kernels.flash_attn.tensors import encoded, floats, kernel_for, tensor_of, values
 
 
 @torch.library.custom_op("npu_flash::forward", mutates_args=())
@@ -31,21 +34,11 @@ def forward(
     dropout_p: float,
 ) -> tuple[Tensor, Tensor]:
     """Out and lse."""
-    asked = tensors.Asked(
-        q=q,
-        k=k,
-        v=v,
-        cu_seqlens_q=cu_seqlens_q,
-        cu_seqlens_k=cu_seqlens_k,
-        slopes=slopes,
-        sink=sink,
-        rng=rng,
-        scale=scale,
-        window=(window_left, window_right),
-        softcap=softcap,
-        dropout_p=dropout_p,
-    )
-    return tensors.forward(asked)
+    on = kernel_for(q)
+    inputs = (q, k, v, cu_seqlens_q, cu_seqlens_k, slopes, sink, rng)
+    numbers = (scale, window_left, window_right, softcap, dropout_p)
+    answer = flash_forward(on.library, encoded(on, *inputs, *numbers), options=on.options)
+    return tensor_of(answer.out, q), torch.from_numpy(answer.lse).to(q.device)
 
 
 @torch.library.custom_op("npu_flash::backward", mutates_args=())
@@ -69,21 +62,21 @@ def backward(
     dropout_p: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """dq, dk, dv, and dsink, which is empty without a sink."""
-    asked = tensors.Asked(
-        q=q,
-        k=k,
-        v=v,
-        cu_seqlens_q=cu_seqlens_q,
-        cu_seqlens_k=cu_seqlens_k,
-        slopes=slopes,
-        sink=sink,
-        rng=rng,
-        scale=scale,
-        window=(window_left, window_right),
-        softcap=softcap,
-        dropout_p=dropout_p,
+    on = kernel_for(q)
+    inputs = (q, k, v, cu_seqlens_q, cu_seqlens_k, slopes, sink, rng)
+    numbers = (scale, window_left, window_right, softcap, dropout_p)
+    answer = flash_backward(
+        on.library,
+        encoded(on, *inputs, *numbers),
+        out=values(out),
+        dout=values(dout),
+        lse=floats(lse),
+        dlse=None if dlse is None else floats(dlse),
+        options=on.options,
     )
-    return tensors.backward(asked, out=out, dout=dout, lse=lse, dlse=dlse)
+    dq, dk, dv = (tensor_of(bits, q) for bits in (answer.dq, answer.dk, answer.dv))
+    dsink = np.empty(0, np.float32) if answer.dsink is None else answer.dsink
+    return dq, dk, dv, torch.from_numpy(dsink).to(q.device)
 
 
 @forward.register_fake

@@ -80,13 +80,13 @@ def sdpa(
     slopes: Tensor | None,
 ) -> Tensor:
     """torch.nn.functional.scaled_dot_product_attention, whichever backend it takes."""
-    asked = sdpa_arguments.arguments(problem, bias, slopes)
-    return _ask(q, k, v, asked)
+    arguments = sdpa_arguments.arguments(problem, bias, slopes)
+    return _ask(q, k, v, arguments)
 
 
-def _ask(q: Tensor, k: Tensor, v: Tensor, asked: sdpa_arguments.Arguments) -> Tensor:
+def _ask(q: Tensor, k: Tensor, v: Tensor, arguments: sdpa_arguments.Arguments) -> Tensor:
     attention = import_torch().nn.functional.scaled_dot_product_attention
-    out: Tensor = attention(q, k, v, **asked.keywords())
+    out: Tensor = attention(q, k, v, **arguments.keywords())
     return out
 
 
@@ -111,12 +111,12 @@ def _with_backend(backend: str) -> Callable[..., Tensor]:
         slopes: Tensor | None,
     ) -> Tensor:
         torch = import_torch()
-        asked = sdpa_arguments.arguments(problem, bias, slopes)
+        arguments = sdpa_arguments.arguments(problem, bias, slopes)
         if backend != "math":
-            _require_on_cuda(backend, q, k, v, asked)
+            _require_on_cuda(backend, q, k, v, arguments)
         which = getattr(torch.nn.attention.SDPBackend, _SDP_BACKENDS[backend])
         with torch.nn.attention.sdpa_kernel(which):
-            return _ask(q, k, v, asked)
+            return _ask(q, k, v, arguments)
 
     return attention
 
@@ -130,14 +130,14 @@ _SDP_BACKENDS = {
 
 
 def _require_on_cuda(
-    backend: str, q: Tensor, k: Tensor, v: Tensor, asked: sdpa_arguments.Arguments
+    backend: str, q: Tensor, k: Tensor, v: Tensor, arguments: sdpa_arguments.Arguments
 ) -> None:
     torch = import_torch()
-    if asked.attn_mask is not None and asked.attn_mask.dtype not in (torch.bool, q.dtype):
-        raise Unsupported(f"a mask to be added is {asked.attn_mask.dtype}, not {q.dtype}")
+    if arguments.attn_mask is not None and arguments.attn_mask.dtype not in (torch.bool, q.dtype):
+        raise Unsupported(f"a mask to be added is {arguments.attn_mask.dtype}, not {q.dtype}")
     cuda = torch.backends.cuda
     params = cuda.SDPAParams(
-        q, k, v, asked.attn_mask, asked.dropout_p, asked.is_causal, asked.enable_gqa
+        q, k, v, arguments.attn_mask, arguments.dropout_p, arguments.is_causal, arguments.enable_gqa
     )
     if not getattr(cuda, f"can_use_{backend}_attention")(params):
         raise Unsupported(f"torch's {backend} backend refuses these tensors")
@@ -152,10 +152,10 @@ def _flash_on_cuda(
     bias: Tensor | None,
     slopes: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    asked = sdpa_arguments.arguments(problem, bias, slopes)
-    _require_on_cuda("flash", q, k, v, asked)
+    arguments = sdpa_arguments.arguments(problem, bias, slopes)
+    _require_on_cuda("flash", q, k, v, arguments)
     if q.shape[-1] % 8:
         raise Unsupported(f"head_dim {q.shape[-1]} is no multiple of 8")
     operator = import_torch().ops.aten._scaled_dot_product_flash_attention
-    out, lse, *_ = operator(q, k, v, 0.0, asked.is_causal, scale=asked.scale)
+    out, lse, *_ = operator(q, k, v, 0.0, arguments.is_causal, scale=arguments.scale)
     return out, lse

@@ -68,22 +68,22 @@ def chosen(problem: Problem) -> str:
     """The backend to which torch dispatches the problem, one of BACKENDS."""
     tensors = leaves(problem, device())
     q, k, v = (tensors[name].transpose(1, 2) for name in ("q", "k", "v"))
-    asked = arguments(problem, tensors.get("bias"), tensors.get("slopes"))
-    return choice(q, k, v, asked)
+    passed = arguments(problem, tensors.get("bias"), tensors.get("slopes"))
+    return choice(q, k, v, passed)
 
 
-def choice(q: Tensor, k: Tensor, v: Tensor, asked: Arguments) -> str:
+def choice(q: Tensor, k: Tensor, v: Tensor, arguments: Arguments) -> str:
     """The backend to which torch dispatches these tensors, one of BACKENDS."""
     torch = import_torch()
     number = torch._fused_sdp_choice(
         q,
         k,
         v,
-        asked.attn_mask,
-        asked.dropout_p,
-        asked.is_causal,
-        scale=asked.scale,
-        enable_gqa=asked.enable_gqa,
+        arguments.attn_mask,
+        arguments.dropout_p,
+        arguments.is_causal,
+        scale=arguments.scale,
+        enable_gqa=arguments.enable_gqa,
     )
     return BACKENDS[int(number)]
 

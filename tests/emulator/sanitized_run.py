@@ -16,7 +16,7 @@ from support import every_feature
 
 from conformance.laws.assertions import CAUSAL, make_problem
 from npu_kernels.ascend_c import binding
-from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator.options import EmulatorOptions
 from reference.problem import Problem, Unsupported
 
@@ -45,7 +45,7 @@ def main() -> None:
     """Launch every problem in either mode."""
     library = binding.load(Path(sys.argv[1]))
     for format, fast in (("fp16", False), ("bf16", True)):
-        kernel = ascend_c.AscendKernel(
+        kernel = AscendKernel(
             name="sanitized",
             library=library,
             options=EmulatorOptions(fast=fast, cores=2),

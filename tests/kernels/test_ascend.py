@@ -16,7 +16,7 @@ import npu_kernels
 from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
 from conformance.verdict.verdict import Verdict, judge
-from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions, parse
 from reference import dense
@@ -36,7 +36,7 @@ def forward(format: str, **asked: object) -> Problem:
     return make_problem(format, **asked).replace(dout=None)
 
 
-def verdict(kernel: ascend_c.AscendKernel, problem: Problem) -> Verdict:
+def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
     got, contract = kernel(problem), kernel.contract(problem)
     want = dense.attention(problem)
     allowed = error_bound(problem, contract, result=want)
@@ -146,7 +146,7 @@ def same(results: list) -> bool:
     return all(answer == answers[0] for answer in answers)
 
 
-def with_knobs(kernel: ascend_c.AscendKernel, problem: Problem, *options: EmulatorOptions) -> list:
+def with_options(kernel: AscendKernel, problem: Problem, *options: EmulatorOptions) -> list:
     return [replace(kernel, options=turned)(problem) for turned in options]
 
 
@@ -159,14 +159,16 @@ def test_bits_do_not_depend_on_the_number_of_cores_nor_on_checking(kernel, forma
         for cores in (1, 3, 20, 24)
         for fast in (True, False)
     ]
-    assert same(with_knobs(kernel, problem, *options))
+    assert same(with_options(kernel, problem, *options))
 
 
 def test_knobs_change_bits(kernel):
     problem = every_feature.everything("fp16", head_dim=128)
-    assert not same(with_knobs(kernel, problem, EmulatorOptions(), EmulatorOptions(mmad="tree16")))
     assert not same(
-        with_knobs(kernel, problem, *(EmulatorOptions(exp=4, seed=seed) for seed in (1, 2)))
+        with_options(kernel, problem, EmulatorOptions(), EmulatorOptions(mmad="tree16"))
+    )
+    assert not same(
+        with_options(kernel, problem, *(EmulatorOptions(exp=4, seed=seed) for seed in (1, 2)))
     )
 
 

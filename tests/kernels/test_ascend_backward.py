@@ -13,9 +13,9 @@ from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
 from conformance.verdict.conventions import statistics
 from conformance.verdict.verdict import Verdict, judge
-from npu_kernels.ascend_c import kernel as ascend_c
 from npu_kernels.ascend_c.backward import flash_backward
 from npu_kernels.ascend_c.encoded import EncodedProblem
+from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions, parse
 from reference import dense
 from reference.bounds import error_bound
@@ -42,14 +42,14 @@ def with_gradients(problem: Problem) -> Problem:
     )
 
 
-def verdict(kernel: ascend_c.AscendKernel, problem: Problem) -> Verdict:
+def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
     got, contract = kernel(problem), kernel.contract(problem)
     want = dense.attention(problem)
     allowed = error_bound(problem, contract, result=want)
     return judge(got, want, allowed, problem=problem, contract=contract)
 
 
-def verdict_alone(kernel: ascend_c.AscendKernel, problem: Problem) -> Verdict:
+def verdict_alone(kernel: AscendKernel, problem: Problem) -> Verdict:
     contract, want = kernel.contract(problem), dense.attention(problem)
     got = kernel.backward(problem, *statistics(problem, want, contract))
     allowed = error_bound(problem, contract, result=want, exact_statistics=True)

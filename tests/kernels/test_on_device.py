@@ -20,8 +20,8 @@ import npu_kernels
 from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
 from kernels.cann_on_host import PARTS, folder_with, on_host, script
-from npu_kernels.ascend_c import binding
-from npu_kernels.ascend_c import kernel as ascend_c
+from npu_kernels.ascend_c import binding, choose
+from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device import find, library
@@ -56,7 +56,7 @@ def kernel(cann, built, monkeypatch):
     on.memory.runtime.host_cann_set_soc(CHIP.encode())
     name = f"device[{library.soc(on.library)}]"
     options = EmulatorOptions(cores=find.groups(on))
-    return ascend_c.AscendKernel(name=name, library=on, options=options, digest="")
+    return AscendKernel(name=name, library=on, options=options, digest="")
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def seen(monkeypatch, cann, built):
 
     def see(**found: object) -> None:
         find.library.cache_clear()
-        ascend_c._on_device.cache_clear()
+        choose._on_device.cache_clear()
         monkeypatch.setattr(find, "probe", lambda: Probe(torch="2.13.0", **found))
 
     yield see
@@ -209,7 +209,7 @@ def test_a_device_with_a_library_is_taken_and_named(seen):
 
 
 def test_without_a_device_it_is_the_emulator_and_the_name_says_so(seen, monkeypatch):
-    monkeypatch.setattr(ascend_c, "_emulated", lambda name, options: f"{name}[emulated]")
+    monkeypatch.setattr(choose, "_emulated", lambda name, options: f"{name}[emulated]")
     seen(torch_npu="2.13.0")
     assert npu_kernels.ascend == "ascend[emulated]"
     with pytest.raises(AttributeError, match=r"^device: no device: torch_npu: it sees none: "):

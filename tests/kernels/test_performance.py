@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from conformance.cases.case import Case
-from npu_kernels.ascend_c import kernel as ascend_c
 from npu_kernels.ascend_c import launch as ascend_launch
 from npu_kernels.ascend_c.binding import CoreCounters, load
+from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.ascend_c.structs import PATHS, PIPES
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
@@ -99,7 +99,7 @@ def test_kernels_of_a_call_run_one_after_the_other():
 @pytest.fixture(scope="module")
 def kernel():
     fast = EmulatorOptions(fast=True)
-    return ascend_c.AscendKernel(name="", library=load(build.library()), options=fast, digest="")
+    return AscendKernel(name="", library=load(build.library()), options=fast, digest="")
 
 
 @pytest.mark.parametrize("seqlen", MEASURED)
