@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from npu_kernels.flash_attn.attend import Stream, attend
+from npu_kernels.flash_attn.attend import Options, Stream, attend
 from npu_kernels.flash_attn.checks import (
     check_dropout,
     check_head_dim,
@@ -123,13 +123,15 @@ def flash_attn_with_lse(
         k,
         v,
         None,
-        dropout_p=dropout_p,
-        softmax_scale=softmax_scale,
-        window=sides(window_size, causal),
-        softcap=softcap,
-        slopes=alibi_slopes,
-        sink=sink,
-        stream=stream,
+        Options(
+            dropout_p=dropout_p,
+            softmax_scale=softmax_scale,
+            window=sides(window_size, causal),
+            softcap=softcap,
+            slopes=alibi_slopes,
+            sink=sink,
+            stream=stream,
+        ),
     )
 
 
@@ -217,13 +219,15 @@ def flash_attn_varlen_func(
         k,
         v,
         (cu_seqlens_q, cu_seqlens_k),
-        dropout_p=dropout_p,
-        softmax_scale=softmax_scale,
-        window=sides(window_size, causal),
-        softcap=softcap,
-        slopes=alibi_slopes,
-        sink=sink,
-        stream=stream,
+        Options(
+            dropout_p=dropout_p,
+            softmax_scale=softmax_scale,
+            window=sides(window_size, causal),
+            softcap=softcap,
+            slopes=alibi_slopes,
+            sink=sink,
+            stream=stream,
+        ),
     )
     return (out, lse) if return_lse else out
 

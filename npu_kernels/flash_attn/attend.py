@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -12,27 +14,44 @@ Stream = tuple[int, int]
 """Seed and offset of dropout's Philox numbers."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Options:
+    """All that a caller may say beside its tensors, in the units of `flash_attn_func`.
+
+    Attributes
+    ----------
+    dropout_p : float in [0, 1)
+    softmax_scale : float, or None for head_dim ** -0.5
+    window : (left, right)
+        Keys before and behind a query's own position; None is unbounded.
+    softcap : float, 0 for none
+    slopes : (heads_q,) or (batch, heads_q) float32, or None
+    sink : (heads_q,) float32, or None
+    stream : seed and offset of dropout, or None to draw them from torch's generator
+    """
+
+    dropout_p: float
+    softmax_scale: float | None
+    window: tuple[int | None, int | None]
+    softcap: float
+    slopes: Tensor | None
+    sink: Tensor | None
+    stream: Stream | None
+
+
 def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
     cu_seqlens: tuple[Tensor, Tensor] | None,
-    *,
-    dropout_p: float,
-    softmax_scale: float | None,
-    window: tuple[int | None, int | None],
-    softcap: float,
-    slopes: Tensor | None,
-    sink: Tensor | None,
-    stream: Stream | None,
+    options: Options,
 ) -> tuple[Tensor, Tensor]:
     """Out and lse of tensors as flash_attn documents them.
 
     Parameters
     ----------
     cu_seqlens : offsets of queries and keys, or None
-    window : (left, right), None is unbounded
-    slopes : alibi_slopes there
+    options : all that a caller may say beside its tensors
 
     Raises
     ------
@@ -42,21 +61,22 @@ def attend(
     check_device(q)
     q, k, v = _as_autocast(q, k, v)
     sequences = None if cu_seqlens is None else len(cu_seqlens[0]) - 1
-    check_tensors(q, k, v, sequences=sequences, slopes=slopes, sink=sink)
-    check_dropout("dropout_p", dropout_p)
-    check_numbers(softmax_scale, softcap)
+    check_tensors(q, k, v, sequences=sequences, slopes=options.slopes, sink=options.sink)
+    check_dropout("dropout_p", options.dropout_p)
+    check_numbers(options.softmax_scale, options.softcap)
+    scale = q.shape[-1] ** -0.5 if options.softmax_scale is None else options.softmax_scale
     out, lse = operators.forward(
         q,
         k,
         v,
         *(cu_seqlens or (None, None)),
-        slopes,
-        sink,
-        _rng(stream) if dropout_p else None,
-        q.shape[-1] ** -0.5 if softmax_scale is None else softmax_scale,
-        *window,
-        softcap,
-        dropout_p,
+        options.slopes,
+        options.sink,
+        _rng(options.stream) if options.dropout_p else None,
+        scale,
+        *options.window,
+        options.softcap,
+        options.dropout_p,
     )
     return out, lse
 
