@@ -72,7 +72,16 @@ def faulty(injection: Injection, folder: Path) -> kernel.AscendKernel:
             "source again"
         )
     file.write_text(text.replace(injection.old, injection.new))
+    _unite(copy / "kernels")
     library = binding.load(build.library(kernel=copy, kernel_options=("-O0",)))
     return kernel.AscendKernel(
         name="faulty", library=library, options=EmulatorOptions(cores=1), digest=build.digest(copy)
     )
+
+
+def _unite(kernels: Path) -> None:
+    """Make one source of all kernels: most of compiling one is reading what all include."""
+    names = [source.with_suffix(".h").name for source in sorted(kernels.glob("*.cpp"))]
+    for source in sorted(kernels.glob("*.cpp")):
+        source.rename(source.with_suffix(".h"))
+    (kernels / "every.cpp").write_text("".join(f'#include "{name}"\n' for name in names))

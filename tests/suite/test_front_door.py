@@ -197,4 +197,4 @@ def test_an_attribute_that_is_nearly_one_of_ours_is_named(tmp_path):
     (tmp_path / "nearly.py").write_text(NEARLY)
     run = run_suite(tmp_path, "--kernel", "nearly.py:right", "-W", "error", kernels=())
     assert "right: its attribute 'contracts' is not read: did you mean 'contract'?" in run.stdout
-    assert "did you mean 'backward'?" in run.stdout and "cache" not in run.stdout
+    assert "did you mean 'backward'?" in run.stdout and "'cache'" not in run.stdout
