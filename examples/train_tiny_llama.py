@@ -84,7 +84,7 @@ def judge_first_step(options: Any) -> bool:
     train(watched, seed=0, dtype=DTYPES[options.dtype], options=once, name="judged")
     good = True
     for number, verdict in enumerate(watch.verdicts(npu_kernels.emulated.contract)):
-        worst = max((score.budget, score.name) for score in verdict.scores)
+        worst = max((tensor.ratio, tensor.name) for tensor in verdict.tensors)
         good &= not verdict.failures
         said = "FAILED" if verdict.failures else "ok"
         print(
