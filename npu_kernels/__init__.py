@@ -1,8 +1,7 @@
 """The kernels by name: ``--kernel npu_kernels:sdpa``.
 
-Read in this order: ascend_c, ascend_launch, asked, question, structs, abi.h, binding, forward,
-guard, build, knobs; then flash_attention/ and emulator/; then performance and chips. For torch:
-torch_sdpa, dispatch, contracts, flash_on_cpu; eager_attention.
+Read ascend_c/ (choose, kernel, launch, encode, encoded, binding) and abi.h, then flash_attention/ as
+docs/ascend_c.md says, emulator/ and performance/. For torch: flash_attn/ and torch_kernels/.
 
 ascend
     Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.
