@@ -1,7 +1,7 @@
 """The kernels by name: ``--kernel npu_kernels:sdpa``.
 
-Read ascend_c/ (choose, kernel, launch, encode, encoded, binding) and abi.h, then flash_attention/ as
-docs/ascend_c.md says, emulator/ and performance/. For torch: flash_attn/ and torch_kernels/.
+Read ascend_c/ (choose, kernel, launch, encode, encoded, binding) and abi.h, then flash_attention/
+as docs/ascend_c.md says, emulator/ and performance/. For torch: flash_attn/ and torch_kernels/.
 
 ascend
     Our Ascend C kernel: on the device if there is one, else emulated. Its name says which.
