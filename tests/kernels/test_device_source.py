@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from npu_kernels.emulator import build
 
+CANN = Path(__file__).parent / "cann"
 VENDOR_MACROS = (
     *("__aicore__", "__global__", "__gm__", "__ubuf__", "__cbuf__", "GM_ADDR"),
     *("__mix__", "__vector__", "__cube__", "ASCEND_IS_AIC", "ASCEND_IS_AIV"),
@@ -70,3 +73,29 @@ def test_a_header_that_the_host_shares_needs_nothing_of_the_vendor(name):
     assert not [
         macro for macro in ('include "kernel_operator.h"', "AscendC", "GM_ADDR") if macro in text
     ]
+
+
+# --- The arguments, which a kernel reads as words ---
+
+
+def run_by(command: list[str], folder) -> str:
+    """What arguments_arrive.cpp says, compiled by this command."""
+    units = [CANN / "opaque/word.cpp", CANN / "arguments_arrive.cpp"]
+    places = [f"-I{place}" for place in (CANN / "opaque", build.FLASH_ATTENTION)]
+    for unit in units:
+        call = [*command, "-std=c++17", "-fstrict-aliasing", *places, "-c", str(unit)]
+        subprocess.run([*call, "-o", str(folder / f"{unit.stem}.o")], check=True)
+    objects = [str(folder / f"{unit.stem}.o") for unit in units]
+    subprocess.run([*command, *objects, "-o", str(folder / "program")], check=True)
+    done = subprocess.run([folder / "program"], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2", "-O3"])
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_fields_of_any_type_arrive_whatever_a_compiler_makes_of_their_types(
+    tmp_path, compiler, level
+):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler} on this machine")
+    assert run_by([compiler, level], tmp_path) == "scale * softcap * keep_prob = 2.8125\n"
