@@ -1,6 +1,8 @@
 // What the vector unit does with a slab: rows of 128 scores, and rows of head_dim values.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/workspace.h"
 
 namespace flash {

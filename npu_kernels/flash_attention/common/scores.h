@@ -2,6 +2,8 @@
 // ALiBi. (What is hidden is mask_bits.h's.)
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/problem.h"
 #include "common/row_slab.h"
 

@@ -11,8 +11,9 @@
 // sum all fit int32. x xor y = (x or y) - (x and y), which fits as well.
 #pragma once
 
-#include "dropout/problem.h"
 #include "kernel_operator.h"
+
+#include "dropout/problem.h"
 
 namespace flash {
 

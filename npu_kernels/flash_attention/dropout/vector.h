@@ -5,6 +5,8 @@
 // four, so that a row's 128 words lie in up to 33 planes; Gather puts them in order.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/read_arguments.h"
 #include "dropout/philox.h"
 
