@@ -59,8 +59,8 @@ class CoreCounters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a call says beside its results.
+class CallReport:
+    """What a call reports beside its results.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class PreparedCall:
     placed: Placed | None
 
     def launch(self) -> None:
-        """PreparedCall it; on a device it may still be running afterwards.
+        """Launch the kernels; on a device it may still be running afterwards.
 
         Raises
         ------
@@ -145,9 +145,9 @@ class PreparedCall:
         """
         code = getattr(self.library, self.function)(ctypes.byref(self.struct))
         if code != OK:
-            raise _error(code, self._said())
+            raise _error(code, self._message())
 
-    def finish(self) -> Said:
+    def finish(self) -> CallReport:
         """Bring the results to the host, and see that the kernel kept to its memory.
 
         Raises
@@ -159,12 +159,12 @@ class PreparedCall:
             self.placed.fetch()
         _check_memory(self.reads, self.before, self.writes)
         count = self.struct.launch.counters_count
-        return Said(
-            remarks=tuple(self._said().splitlines()),
+        return CallReport(
+            remarks=tuple(self._message().splitlines()),
             counters=tuple(_counted(self.counters[i]) for i in range(count)),
         )
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         return str(self.text.value.decode(errors="replace"))
 
 
@@ -236,7 +236,7 @@ def call(
     reads: Mapping[str, Array | None],
     writes: Sequence[Guarded],
     options: EmulatorOptions,
-) -> Said:
+) -> CallReport:
     """Prepare a function of abi.h, call it once, and see that it kept to its memory.
 
     Raises

@@ -60,7 +60,7 @@ class OnDevice:
 
     def place(
         self,
-        asked: ctypes.Structure,
+        struct: ctypes.Structure,
         *,
         reads: Mapping[str, Array | None],
         writes: Sequence[Guarded],
@@ -82,8 +82,8 @@ class OnDevice:
         for one, block in zip(writes, written, strict=True):
             offset = one.array.ctypes.data - one.whole.ctypes.data
             places[one.array.ctypes.data] = self.memory.address(block) + offset
-        _move(asked, places)
-        asked.launch.stream = self.memory.stream()
+        _move(struct, places)
+        struct.launch.stream = self.memory.stream()
         return Placed(self.memory, places, tuple(blocks), tuple(zip(writes, written, strict=True)))
 
 
