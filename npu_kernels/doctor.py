@@ -40,21 +40,21 @@ class Places:
 
 @dataclass(frozen=True)
 class Finding:
-    """One part: what was found, or the next step.
+    """One part: what is present of it, or the next step.
 
     Attributes
     ----------
     part : str
-    found : what and which version, or "" if it is missing
-    step : what to do about it, "" if it was found
+    present : what is there and which version, or "" if it is missing
+    step : what to do about it, "" if it is present
     """
 
     part: str
-    found: str
+    present: str
     step: str = ""
 
     def __str__(self) -> str:
-        return f"{self.part:<15} {self.found or f'missing: {self.step}'}"
+        return f"{self.part:<15} {self.present or f'missing: {self.step}'}"
 
 
 def examine(places: Places | None = None) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def examine(places: Places | None = None) -> Iterator[Finding]:
 
 def missing(findings: list[Finding], target: str) -> list[str]:
     """The parts that `target` needs, "emulator" or "device", and that are not here."""
-    return [one.part for one in findings if one.part in TARGETS[target] and not one.found]
+    return [one.part for one in findings if one.part in TARGETS[target] and not one.present]
 
 
 def run(target: str, places: Places | None = None) -> int:
@@ -131,8 +131,8 @@ def _driver(places: Places) -> Finding:
         return Finding("driver", "", f"there is no {manager}: {step}")
     notes = places.driver / "version.info"
     lines = notes.read_text().splitlines() if notes.exists() else []
-    found = [line.removeprefix("Version=") for line in lines if line.startswith("Version=")]
-    return Finding("driver", *(found[:1] or ["of unknown version"]))
+    versions = [line.removeprefix("Version=") for line in lines if line.startswith("Version=")]
+    return Finding("driver", *(versions[:1] or ["of unknown version"]))
 
 
 def _devices(places: Places, probed: Probe) -> Finding:

@@ -28,7 +28,7 @@ class BackwardAnswer:
     dq, dk, dv : uint16, like q, k, v
     dbias : float32, like EncodedProblem.bias, or None
     dsink : (heads_q,) float32, or None
-    remarks, counters : as in binding.Said
+    remarks, counters : as in binding.CallReport
     """
 
     dq: Array
@@ -42,7 +42,7 @@ class BackwardAnswer:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BackwardCall:
-    """The backward of one question, ready to be launched.
+    """The backward of one problem, ready to be launched.
 
     Attributes
     ----------
@@ -59,10 +59,10 @@ class BackwardCall:
         binding.CheckFailed
             If a kernel wrote where it may not.
         """
-        said = self.call.finish()
+        report = self.call.finish()
         arrays: dict[str, Any] = {"dbias": None, "dsink": None}
         arrays |= {one.name: one.array for one in self.call.writes[:-1]}
-        return BackwardAnswer(**arrays, remarks=said.remarks, counters=said.counters)
+        return BackwardAnswer(**arrays, remarks=report.remarks, counters=report.counters)
 
 
 def prepare_backward(
@@ -114,7 +114,7 @@ def flash_backward(
     dlse: Array | None = None,
     options: EmulatorOptions,
 ) -> BackwardAnswer:
-    """Launch the backward's kernels, one after the other.
+    """Gradients by the backward's kernels, launched one after the other.
 
     With a bias, workspace grows as seqlen_q * seqlen_k: 4 bytes for each pair of each head.
 

@@ -58,8 +58,8 @@ class CoreCounters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a call says beside its results.
+class CallReport:
+    """What a call reports beside its results.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class PreparedCall:
     batch: int
 
     def launch(self) -> None:
-        """PreparedCall it; on a device it may still be running afterwards.
+        """Launch the kernels; on a device it may still be running afterwards.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class PreparedCall:
         """
         run(self.library, self.function, self.struct, self.text, batch=self.batch)
 
-    def finish(self) -> Said:
+    def finish(self) -> CallReport:
         """Bring the results to the host, and see that the kernel kept to its memory.
 
         Raises
@@ -156,8 +156,8 @@ class PreparedCall:
             one.fetch()
         _check_memory(self.reads, self.before, self.writes)
         count = self.struct.launch.counters_count
-        return Said(
-            remarks=tuple(_text_of(self.text).splitlines()),
+        return CallReport(
+            remarks=tuple(_message(self.text).splitlines()),
             counters=tuple(_counted(self.counters[i]) for i in range(count)),
         )
 
@@ -258,10 +258,10 @@ def run(
     else:
         code = getattr(library, function)(ctypes.byref(struct))
     if code != OK:
-        raise _error(code, _text_of(text))
+        raise _error(code, _message(text))
 
 
-def _text_of(text: Any) -> str:
+def _message(text: Any) -> str:
     return str(text.value.decode(errors="replace"))
 
 
@@ -274,7 +274,7 @@ def call(
     reads: Mapping[str, Placed | None],
     writes: Sequence[Guarded],
     options: EmulatorOptions,
-) -> Said:
+) -> CallReport:
     """Prepare a function of abi.h, call it once, and see that it kept to its memory.
 
     Raises

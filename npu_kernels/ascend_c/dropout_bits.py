@@ -27,7 +27,7 @@ class DropoutBits:
     ----------
     bits : TileBits
         The heads of a sequence side by side; pairs beyond a sequence are 0.
-    remarks, counters : as in binding.Said
+    remarks, counters : as in binding.CallReport
     """
 
     bits: TileBits
@@ -104,7 +104,7 @@ def keep_bits(
     }
     tiles = sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
     bits = guarded("bits", (heads_q * tiles, TILE, TILE // 8), np.uint8)
-    asked = structs.DropoutMaskStruct(
+    struct = structs.DropoutMaskStruct(
         batch=len(seqlens_q),
         heads_q=heads_q,
         seqlen_q=max(seqlens_q, default=0),
@@ -116,11 +116,11 @@ def keep_bits(
         bits=address(bits.array),
         bits_bytes=bits.array.nbytes,
     )
-    said = binding.call(
-        library, "npu_dropout_mask", asked, reads=offsets, writes=[bits], options=options
+    report = binding.call(
+        library, "npu_dropout_mask", struct, reads=offsets, writes=[bits], options=options
     )
     return DropoutBits(
-        bits=TileBits(tiles=bits.array), remarks=said.remarks, counters=said.counters
+        bits=TileBits(tiles=bits.array), remarks=report.remarks, counters=report.counters
     )
 
 

@@ -26,7 +26,7 @@ class ForwardAnswer:
     ----------
     out : uint16, of EncodedProblem.shape_out
     lse, softmax_max, softmax_sum : float32, of EncodedProblem.shape_lse
-    remarks, counters : as in Said
+    remarks, counters : as in binding.CallReport
     """
 
     out: Array
@@ -39,7 +39,7 @@ class ForwardAnswer:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ForwardCall:
-    """The forward of one question, ready to be launched.
+    """The forward of one problem, ready to be launched.
 
     Attributes
     ----------
@@ -59,23 +59,23 @@ class ForwardCall:
         binding.CheckFailed
             If the kernel wrote where it may not.
         """
-        said = self.call.finish()
+        report = self.call.finish()
         out, *rows = (one.array for one in self.call.writes[:-1])
         return ForwardAnswer(
             out=out,
             **dict(zip(ROWS, rows, strict=True)),
-            remarks=said.remarks,
-            counters=said.counters,
+            remarks=report.remarks,
+            counters=report.counters,
         )
 
 
 def prepare_forward(
     library: ctypes.CDLL | OnDevice, encoded: EncodedProblem, *, options: EmulatorOptions
 ) -> ForwardCall:
-    """Results and workspace of the forward; `question` must outlive it."""
+    """Results and workspace of the forward; `encoded` must outlive it."""
     out = guarded("out", encoded.shape_out, np.uint16)
     rows = [guarded(name, encoded.shape_lse, np.float32) for name in ROWS]
-    asked = structs.ForwardStruct(
+    struct = structs.ForwardStruct(
         problem=encoded.struct(),
         out=tensor_struct(out.array),
         **{one.name: address(one.array) for one in rows},
@@ -83,7 +83,7 @@ def prepare_forward(
     ready = prepare(
         library,
         "npu_flash_forward",
-        asked,
+        struct,
         reads=encoded.arrays(),
         writes=[out, *rows],
         options=options,
@@ -94,12 +94,12 @@ def prepare_forward(
 def flash_forward(
     library: ctypes.CDLL | OnDevice, encoded: EncodedProblem, *, options: EmulatorOptions
 ) -> ForwardAnswer:
-    """ForwardAnswer the forward kernel once.
+    """What the forward kernel gives, launched once.
 
     Raises
     ------
     ValueError
-        If an argument cannot be; the text begins with its name.
+        If the library refuses an argument; the text begins with its name.
     binding.Declined
         If the kernel does not do this.
     binding.CheckFailed

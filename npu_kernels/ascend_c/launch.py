@@ -22,14 +22,14 @@ from reference.problem import Problem, Result, Unsupported
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AscendLaunch:
-    """ForwardCall and, where the problem has a dout, backward on what the forward leaves in memory.
+    """A forward and, where the problem has a dout, a backward on what it leaves in memory.
 
     Attributes
     ----------
     library : Any
     problem : Problem
-    question : EncodedProblem
-    knobs : EmulatorOptions
+    encoded : EncodedProblem
+    options : EmulatorOptions
     forward : ForwardCall
     backward : BackwardCall, or None
     decoded : function (problem, forward's answer, backward's or None) -> Result
@@ -49,7 +49,7 @@ class AscendLaunch:
         Raises
         ------
         Unsupported
-            If the library declines what it is asked.
+            If the library declines the problem.
         """
         try:
             for call in self._calls():

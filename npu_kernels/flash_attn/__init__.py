@@ -293,5 +293,5 @@ class FlashAttention(torch.nn.Module):  # type: ignore[misc]  # mypy sees no tor
 
     def extra_repr(self) -> str:
         """What is not the default."""
-        said = [f"head_dim={self.head_dim}", f"dropout={self.dropout}", f"causal={self.causal}"]
-        return ", ".join([*said, *(["smooth_softmax"] if self.use_smooth_softmax else [])])
+        fields = [f"head_dim={self.head_dim}", f"dropout={self.dropout}", f"causal={self.causal}"]
+        return ", ".join([*fields, *(["smooth_softmax"] if self.use_smooth_softmax else [])])

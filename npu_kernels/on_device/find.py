@@ -33,9 +33,9 @@ def library() -> OnDevice:
         If a part is missing or the library was built for another chip; the text says what to do.
     """
     loaded = device_library.load()
-    asked = probe()
-    if not asked.devices:
-        why = asked.error or ("it sees none" if asked.torch_npu else "it is not installed")
+    state = probe()
+    if not state.devices:
+        why = state.error or ("it sees none" if state.torch_npu else "it is not installed")
         raise build.Unavailable(
             f"no device: torch_npu: {why}: python -m npu_kernels doctor --target device"
         )

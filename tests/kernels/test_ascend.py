@@ -34,8 +34,8 @@ def kernel():
     return npu_kernels.ascend
 
 
-def forward(format: str, **asked: object) -> Problem:
-    return make_problem(format, **asked).replace(dout=None)
+def forward(format: str, **features: object) -> Problem:
+    return make_problem(format, **features).replace(dout=None)
 
 
 def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
@@ -45,7 +45,7 @@ def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
     return judge(got, want, allowed, problem=problem, contract=contract)
 
 
-ASKED = {
+PROBLEMS = {
     "plain": {},
     "causal": {"mask": CAUSAL},
     "one-query": {"seqlen_q": 1, "seqlen_k": 257, "mask": CAUSAL},
@@ -62,10 +62,10 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("features", PROBLEMS.values(), ids=PROBLEMS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_kernel_keeps_its_contract(kernel, format, asked):
-    assert not verdict(kernel, forward(format, **asked)).failures
+def test_the_kernel_keeps_its_contract(kernel, format, features):
+    assert not verdict(kernel, forward(format, **features)).failures
 
 
 @pytest.mark.parametrize("name", every_feature.FEATURES)
@@ -203,7 +203,7 @@ def test_tiles_that_nobody_sees_are_not_multiplied(kernel):
 
 def test_sanitizers_find_nothing_in_emulator_and_kernel():
     """The interpreter is not instrumented: libraries that it lacks have to be loaded before it."""
-    found = [
+    paths = [
         subprocess.run(
             [*build.compiler(), f"-print-file-name={name}"],
             capture_output=True,
@@ -213,7 +213,7 @@ def test_sanitizers_find_nothing_in_emulator_and_kernel():
         for name in ("libasan.so", "libstdc++.so.6")  # the one looks for the other's throw
     ]
     library = build.library(options=(*build.STRICT, *build.SANITIZED))
-    preloaded = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
+    preloaded = {"LD_PRELOAD": " ".join(paths), "ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "emulator" / "sanitized_run.py"), str(library)],
         env=os.environ | preloaded | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
