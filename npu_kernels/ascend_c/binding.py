@@ -229,7 +229,7 @@ def workspace_bytes(
     library: ctypes.CDLL | OnDevice, function: str, struct: ctypes.Structure
 ) -> int:
     """Bytes that a function needs; 0 also for what it refuses, since the call itself says that."""
-    return max(getattr(library, f"{function}_workspace")(ctypes.byref(struct)), 0)
+    return max(int(getattr(library, f"{function}_workspace")(ctypes.byref(struct))), 0)
 
 
 def set_workspace(struct: ctypes.Structure, workspace: Placed) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 
 from npu_kernels.ascend_c import structs
 from npu_kernels.ascend_c.binding import CoreCounters, PreparedCall, prepare
-from npu_kernels.ascend_c.encoded import EncodedProblem, address, tensor_struct
+from npu_kernels.ascend_c.encoded import EncodedProblem, tensor_struct
 from npu_kernels.ascend_c.guard import guarded
+from npu_kernels.ascend_c.places import Placed, address
 from npu_kernels.emulator.options import EmulatorOptions
-from npu_kernels.on_device.memory import OnDevice
+from npu_kernels.on_device.memory import OnDevice, place_for
 from reference.formats import Array
 
+FUNCTION = "npu_flash_forward"
 ROWS = ("lse", "softmax_max", "softmax_sum")
 
 
@@ -44,12 +46,12 @@ class ForwardCall:
     Attributes
     ----------
     call : PreparedCall
-    out, lse : arrays of the host, valid after `answer`
+    out, lse : what the kernel writes, on a device where it runs on one
     """
 
     call: PreparedCall
-    out: Array
-    lse: Array
+    out: Placed
+    lse: Placed
 
     def answer(self) -> ForwardAnswer:
         """What the last launch gave.
@@ -69,26 +71,35 @@ class ForwardCall:
         )
 
 
+def forward_struct(
+    encoded: EncodedProblem, out: Placed, lse: Placed, softmax_max: Placed, softmax_sum: Placed
+) -> structs.ForwardStruct:
+    """NpuForward, which points to these; they must outlive it."""
+    return structs.ForwardStruct(
+        problem=encoded.struct(),
+        out=tensor_struct(out),
+        lse=address(lse),
+        softmax_max=address(softmax_max),
+        softmax_sum=address(softmax_sum),
+    )
+
+
 def prepare_forward(
     library: ctypes.CDLL | OnDevice, encoded: EncodedProblem, *, options: EmulatorOptions
 ) -> ForwardCall:
     """Results and workspace of the forward; `encoded` must outlive it."""
-    out = guarded("out", encoded.shape_out, np.uint16)
-    rows = [guarded(name, encoded.shape_lse, np.float32) for name in ROWS]
-    struct = structs.ForwardStruct(
-        problem=encoded.struct(),
-        out=tensor_struct(out.array),
-        **{one.name: address(one.array) for one in rows},
-    )
+    out = guarded("out", encoded.shape_out, np.uint16, library=library)
+    rows = [guarded(name, encoded.shape_lse, np.float32, library=library) for name in ROWS]
     ready = prepare(
         library,
-        "npu_flash_forward",
-        struct,
+        FUNCTION,
+        forward_struct(encoded, out.target, *(one.target for one in rows)),
+        batch=encoded.batch,
         reads=encoded.arrays(),
         writes=[out, *rows],
         options=options,
     )
-    return ForwardCall(call=ready, out=out.array, lse=rows[0].array)
+    return ForwardCall(call=ready, out=out.target, lse=rows[0].target)
 
 
 def flash_forward(
@@ -105,6 +116,7 @@ def flash_forward(
     binding.CheckFailed
         If the emulator refuses what the kernel does, or it wrote where it may not.
     """
-    ready = prepare_forward(library, encoded, options=options)
+    placed = encoded.placed_by(place_for(library))
+    ready = prepare_forward(library, placed, options=options)
     ready.call.launch()
     return ready.answer()

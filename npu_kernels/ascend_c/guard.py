@@ -43,7 +43,9 @@ class Guarded:
         if self.block is None:
             return self.array
         values = self.block[GUARD_BYTES : GUARD_BYTES + self.array.nbytes]
-        return values.view(getattr(import_module("torch"), str(self.array.dtype))).reshape(self.array.shape)
+        return values.view(getattr(import_module("torch"), str(self.array.dtype))).reshape(
+            self.array.shape
+        )
 
     def fetch(self) -> None:
         """Bring what was written to the host, guards included; waits for the device."""

@@ -14,7 +14,7 @@ from npu_kernels.ascend_c.bits16 import encode
 from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.forward import ForwardAnswer, ForwardCall, prepare_forward
 from npu_kernels.emulator.options import EmulatorOptions
-from npu_kernels.on_device.memory import OnDevice
+from npu_kernels.on_device.memory import OnDevice, place_for
 from npu_kernels.performance.chips import CHIPS
 from npu_kernels.performance.model import on_every_chip
 from reference.problem import Problem, Result, Unsupported
@@ -60,7 +60,7 @@ class AscendLaunch:
     def synchronize(self) -> None:
         """Wait for the device; the emulator is done when a call returns."""
         if isinstance(self.library, OnDevice):
-            self.library.memory.synchronize()
+            self.library.synchronize()
 
     def result(self) -> Result:
         """What the last launch gave.
@@ -117,6 +117,8 @@ def prepare_launch(
     decoded: Callable[[Problem, ForwardAnswer, BackwardAnswer | None], Result],
 ) -> AscendLaunch:
     """Encode, allocate and, for a device, upload, so that nothing of it is left to a launch."""
+    place = place_for(library)
+    encoded = encoded.placed_by(place)
     forward = prepare_forward(library, encoded, options=options)
     backward = None
     if problem.dout is not None:
@@ -124,9 +126,9 @@ def prepare_launch(
             library,
             encoded,
             out=forward.out,
-            dout=encode(problem.dout, problem.format),
+            dout=place(encode(problem.dout, problem.format)),
             lse=forward.lse,
-            dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
+            dlse=None if problem.dlse is None else place(np.ascontiguousarray(problem.dlse)),
             options=options,
             after=forward.call,
         )

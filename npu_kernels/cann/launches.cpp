@@ -67,8 +67,7 @@ struct Launches::Target {
   }
 };
 
-Launches::Launches(NpuLaunch& to)
-    : target_(new Target{to, Plan{on_lines(sizeof(Plan)), 0, {}}}) {
+Launches::Launches(NpuLaunch& to) : target_(new Target{to, Plan{on_lines(sizeof(Plan)), 0, {}}}) {
   check_chip();
 }
 
@@ -90,7 +89,8 @@ void Launches::launch(Kernel kernel, int64_t blocks, const Memory&, const Bytes&
 
 int64_t npu_plan_bytes(int64_t batch) {
   using namespace flash;
-  const int64_t tables = max_of(tables_bytes(batch), mask_sequences_at + batch * mask_sequence_bytes);
+  const int64_t tables =
+      max_of(tables_bytes(batch), mask_sequences_at + batch * mask_sequence_bytes);
   const int64_t arguments = max_of(sizeof(ForwardArguments), sizeof(BackwardArguments));
   return on_lines(sizeof(Plan)) + on_lines(tables) +
          most_launches * on_lines(max_of(arguments, sizeof(MaskArguments)));

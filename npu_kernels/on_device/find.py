@@ -7,8 +7,8 @@ from functools import cache
 
 from npu_kernels.emulator import build
 from npu_kernels.on_device import library as device_library
-from npu_kernels.on_device.memory import OnDevice, TorchMemory
-from npu_kernels.on_device.torch_probe import probe
+from npu_kernels.on_device.memory import OnDevice
+from npu_kernels.on_device.torch_probe import probe, torch_with_npu
 
 INSISTED = "NPU_REQUIRE_DEVICE"
 
@@ -39,12 +39,11 @@ def library() -> OnDevice:
         raise build.Unavailable(
             f"no device: torch_npu: {why}: python -m npu_kernels doctor --target device"
         )
-    memory = TorchMemory()
-    memory.stream()  # torch_npu opens the device for this thread
+    torch_with_npu().npu.current_stream()  # torch_npu opens the device for this thread
     wanted, here = device_library.built_for(loaded), device_library.soc(loaded)
     if why := device_library.wrong_chip(wanted, here):
         raise build.Unavailable(why)
-    return OnDevice(loaded, memory)
+    return OnDevice(loaded)
 
 
 def groups(on: OnDevice) -> int:

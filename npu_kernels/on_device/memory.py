@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,11 @@ class OnDevice:
     def synchronize(self) -> None:
         """Wait for all streams of the device."""
         torch_with_npu().npu.synchronize()
+
+
+def place_for(library: ctypes.CDLL | OnDevice) -> Callable[[Array], Any]:
+    """What puts an array where a library's kernels read it: an upload, or nothing to do."""
+    return library.upload if isinstance(library, OnDevice) else lambda array: array
 
 
 def is_blocking() -> bool:

@@ -1,3 +1,5 @@
+#include "kernel_operator.h"
+
 #include "host_device.h"
 
 #include <sys/mman.h>
@@ -7,8 +9,6 @@
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include "kernel_operator.h"
 
 #include "machine/launch.h"
 #include "stubs.h"
@@ -20,6 +20,7 @@ constexpr size_t page = 4096;
 struct Block {
   int64_t bytes;
   size_t mapped;
+  emulator::GmKind kind = emulator::GmKind::in_out;
 };
 // Never destroyed: tensors may outlive this library's statics.
 auto& blocks = *new std::map<uint8_t*, Block>;
@@ -39,7 +40,7 @@ void run_kernel(emulator::KernelType type, void (*kernel)(GM_ADDR), uint32_t cor
                 void* arguments) {
   std::vector<emulator::GmTensor> tensors;
   for (const auto& [begin, block] : blocks) {
-    tensors.push_back({"device memory", begin, block.bytes, emulator::GmKind::in_out});
+    tensors.push_back({"device memory", begin, block.bytes, block.kind});
   }
   emulator::Options options;
   options.deterministic = true;
@@ -68,7 +69,7 @@ uint8_t* allocate(size_t bytes) {
   if (mapped == 0) return nullptr;
   void* begin = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (begin == MAP_FAILED) return nullptr;
-  blocks[static_cast<uint8_t*>(begin)] = Block{static_cast<int64_t>(bytes), mapped};
+  blocks[static_cast<uint8_t*>(begin)] = {static_cast<int64_t>(bytes), mapped};
   return static_cast<uint8_t*>(begin);
 }
 
@@ -78,6 +79,10 @@ void release(uint8_t* begin) {
     munmap(begin, blocks.at(begin).mapped);
     blocks.erase(begin);
   });
+}
+
+void set_read_only(uint8_t* begin) {
+  blocks.at(begin).kind = emulator::GmKind::input;
 }
 
 void enqueue(void* stream, std::function<void()> work) {
@@ -129,9 +134,9 @@ void* host_device_last_stream() {
 }
 }
 
-#define LAUNCH(name, cores)                                                           \
-  extern "C" void flash_##name(GM_ADDR arguments);                                    \
-  uint32_t aclrtlaunch_flash_##name(uint32_t blocks, void* stream, void* arguments) { \
+#define LAUNCH(name, cores)                                                                  \
+  extern "C" void flash_##name(GM_ADDR arguments);                                           \
+  uint32_t aclrtlaunch_flash_##name(uint32_t blocks, void* stream, void* arguments) {        \
     return host_device::launch(host_device::cores, flash_##name, blocks, stream, arguments); \
   }
 FLASH_KERNELS(LAUNCH)

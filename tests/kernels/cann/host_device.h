@@ -12,6 +12,9 @@ namespace host_device {
 uint8_t* allocate(size_t bytes);
 void release(uint8_t* begin);
 
+// Kernels only read this memory from here on: what the host has planned for them.
+void set_read_only(uint8_t* begin);
+
 // Work that may touch the device's memory. `stream` is remembered.
 void enqueue(void* stream, std::function<void()> work);
 

@@ -67,7 +67,8 @@ C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 struct DeviceMemory final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
-    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= size_t{1} << 40, "NPU out of memory. Tried to allocate");
+    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= size_t{1} << 40,
+                     "NPU out of memory. Tried to allocate");
     uint8_t* begin = host_device::allocate(bytes);
     return {begin, begin, &free, Device(npu, 0)};
   }
@@ -119,7 +120,8 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 at::Tensor empty(c10::IntArrayRef size, std::optional<at::ScalarType> dtype,
                  std::optional<at::Layout>, std::optional<Device>, std::optional<bool>,
                  std::optional<at::MemoryFormat> format) {
-  return at::detail::empty_generic(size, &memory, c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
+  return at::detail::empty_generic(size, &memory,
+                                   c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
                                    c10::dtype_or_default(dtype), format);
 }
 
@@ -150,6 +152,9 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
     at::Tensor target = on_host(to);
     target.copy_(on_host(source));
   });
+  if (from.is_cpu() && from.is_pinned()) {
+    host_device::set_read_only(static_cast<uint8_t*>(to.storage().mutable_data()));
+  }
   if (to.is_cpu()) {
     ++counts.waits;
     TORCH_CHECK(host_device::run(), host_device::error());
