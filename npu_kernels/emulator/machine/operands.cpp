@@ -232,10 +232,8 @@ void unary(const char* call, VectorOp op, Type type, const Place& dst, const Pla
   const LaneFunction function = lane_function(op, type);
   if (function == nullptr) in.fail(std::string("not for ") + name_of(type) + " on this chip");
   const bool shifts = op == VectorOp::shift_left || op == VectorOp::shift_right;
-  if (shifts && scalar.integer < 0) {
-    in.fail("a shift by " + std::to_string(scalar.integer) + ": give 0 or more");
-  }
   const int64_t size = size_of(type);
+  if (shifts) in.need_range(scalar.integer, 0, 8 * size, "the shift");
   const Shape shape = shape_of(in, repeat, size);
   LaneContext context = scalar;
   if (type == Type::f16) context.scalar = half_to_float(float_to_half(scalar.scalar));
