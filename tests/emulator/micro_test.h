@@ -1,13 +1,14 @@
 // A test is a name and a function; it fails by throwing. Kernels run on one core or one group.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include <functional>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "kernel_operator.h"
 #include "machine/launch.h"
 
 namespace micro_test {

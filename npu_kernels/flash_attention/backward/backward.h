@@ -6,6 +6,8 @@
 // (how the cores meet), cube.h (the products), vector.h (P and dS), results.h (what is written).
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/arguments.h"
 #include "backward/cube.h"
 #include "backward/dbias.h"

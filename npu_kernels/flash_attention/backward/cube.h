@@ -5,6 +5,8 @@
 // ones add there, one after the other.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/steps.h"
 #include "backward/workspace.h"
 #include "common/cube_pipeline.h"

@@ -2,6 +2,8 @@
 // queries by 128 keys, has one owner, which adds in the order of sequence, head, query and key.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/steps.h"
 #include "backward/workspace.h"
 #include "common/row_slab.h"

@@ -1,6 +1,8 @@
 // delta = rowsum(dout out) - dlse, what each row subtracts from dP; laid out like lse. AIVs only.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/steps.h"
 #include "backward/workspace.h"
 #include "common/row_slab.h"

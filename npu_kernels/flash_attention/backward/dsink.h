@@ -2,6 +2,8 @@
 // rows in the order of lse.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/workspace.h"
 #include "common/row_slab.h"
 

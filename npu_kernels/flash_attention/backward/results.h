@@ -1,6 +1,8 @@
 // What an AIV writes for its half of an owner's block: dk and dv, or dq, from their sums.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/workspace.h"
 #include "common/row_slab.h"
 

@@ -47,7 +47,7 @@ constexpr int64_t gradient_ub_bytes =
     slots * mask_bytes + block_bytes + block_k * float_bytes;
 // One AIC. What its owner keeps: 1 x (128, head_dim) and (128, head_dim_v). What it visits: 2 x
 // the same. P and dS: (block_q, block_k).
-constexpr __aicore__ inline int64_t gradient_l1_bytes(int64_t head_dim, int64_t head_dim_v) {
+constexpr BOTH_SIDES inline int64_t gradient_l1_bytes(int64_t head_dim, int64_t head_dim_v) {
   const int64_t rows = round_up(head_dim, fractal) + round_up(head_dim_v, fractal);
   return ((1 + slots) * block_q * rows + 2 * block_q * block_k) * value_bytes;
 }
@@ -58,17 +58,17 @@ static_assert(gradient_l1_bytes(max_head_dim, max_head_dim) <= l1_limit, "L1");
 
 // S and dP: (block_q, block_k) fp32. P and dS: (block_q, block_k). Sums: of dk and dv, or of dq,
 // (128, head_dim) and (128, head_dim_v) fp32, rows padded to 16 columns.
-constexpr __aicore__ inline int64_t sum_bytes(int64_t head_dim) {
+constexpr BOTH_SIDES inline int64_t sum_bytes(int64_t head_dim) {
   return block_k * round_up(head_dim, fractal) * float_bytes;
 }
-constexpr __aicore__ inline int64_t gradient_group_bytes(int64_t head_dim, int64_t head_dim_v) {
+constexpr BOTH_SIDES inline int64_t gradient_group_bytes(int64_t head_dim, int64_t head_dim_v) {
   return slots *
          (2 * scores_bytes + 2 * weights_bytes + sum_bytes(head_dim) + sum_bytes(head_dim_v));
 }
 
 // dX of a tile, beside those of all others: in fp32, in the order of the tiles of bits.
 constexpr int64_t dx_tile_bytes = scores_bytes;
-__aicore__ inline int64_t dx_at(const Tile& tile) {  // in values
+BOTH_SIDES inline int64_t dx_at(const Tile& tile) {  // in values
   return tile_bits_at(TileStrides{unbounded, 0, 0}, tile) * (block_q * block_k);
 }
 
@@ -78,14 +78,14 @@ __aicore__ inline int64_t dx_at(const Tile& tile) {  // in values
 struct QueryRange {
   int64_t begin;  // a multiple of block_q
   int64_t end;
-  __aicore__ inline bool is_empty() const { return begin >= end; }
-  __aicore__ inline int64_t blocks() const {
+  BOTH_SIDES inline bool is_empty() const { return begin >= end; }
+  BOTH_SIDES inline int64_t blocks() const {
     return is_empty() ? 0 : ceil_div(end - begin, block_q);
   }
 };
 
 // Of keys [key, key + keys).
-__aicore__ inline QueryRange query_range(const Tiling& t, const Sequence& s, int64_t key,
+BOTH_SIDES inline QueryRange query_range(const Tiling& t, const Sequence& s, int64_t key,
                                          int64_t keys) {
   if (t.heads_q == 0) return QueryRange{0, 0};
   if (key < s.prefix) return QueryRange{0, s.seqlen_q};
@@ -106,13 +106,13 @@ struct KeyTask {
   QueryRange queries;
 };
 
-__aicore__ inline int64_t key_tasks_of(const Tiling& t, const Sequence& s) {
+BOTH_SIDES inline int64_t key_tasks_of(const Tiling& t, const Sequence& s) {
   return t.heads_k * ceil_div(s.seqlen_k, block_k);
 }
 
 // Number `index` of a sequence's tasks, of key_tasks_of(). In the order of task_of: neighbours
 // weigh alike.
-__aicore__ inline KeyTask key_task_of(const Tiling& t, const Sequence& s, int64_t batch,
+BOTH_SIDES inline KeyTask key_task_of(const Tiling& t, const Sequence& s, int64_t batch,
                                       int64_t index) {
   const int64_t blocks = ceil_div(s.seqlen_k, block_k);
   const int64_t turn = index % blocks;
@@ -122,7 +122,7 @@ __aicore__ inline KeyTask key_task_of(const Tiling& t, const Sequence& s, int64_
 }
 
 // Its tile with the queries of one head that begin at `row`.
-__aicore__ inline Tile tile_of(const KeyTask& task, int64_t head, int64_t row) {
+BOTH_SIDES inline Tile tile_of(const KeyTask& task, int64_t head, int64_t row) {
   const int64_t rows = min_of(block_q, task.sequence.seqlen_q - row);
   return Tile{task.sequence, task.batch, head, row, rows, task.key, task.keys};
 }

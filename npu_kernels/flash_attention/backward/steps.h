@@ -3,6 +3,8 @@
 // query head after query head, block of queries after block of queries.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/sizes.h"
 #include "common/steps.h"
 

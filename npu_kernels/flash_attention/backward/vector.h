@@ -6,6 +6,8 @@
 //   dS = dX (1 - tanh^2), the derivative of softcap
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/results.h"
 #include "backward/steps.h"
 #include "backward/workspace.h"

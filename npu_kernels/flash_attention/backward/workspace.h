@@ -1,6 +1,8 @@
 // What AIC and AIVs of a group pass to each other in the backward: tiles in GM, and flags.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "backward/arguments.h"
 #include "common/workspace.h"
 

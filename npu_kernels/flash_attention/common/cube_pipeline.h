@@ -5,6 +5,8 @@
 // events per slot, filled and free, keeps them apart. Events of L1 are its owner's.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/workspace.h"
 
 namespace flash {

@@ -2,6 +2,8 @@
 // weights dropout keeps.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/problem.h"
 #include "common/row_slab.h"
 

@@ -71,14 +71,14 @@ struct Tiling {
   int64_t first_task[max_groups + 1];  // group g does tasks [first_task[g], first_task[g + 1])
 };
 
-__aicore__ inline int64_t shift_of(const Tiling& t, const Sequence& s) {
+BOTH_SIDES inline int64_t shift_of(const Tiling& t, const Sequence& s) {
   return t.top_left ? 0 : s.seqlen_k - s.seqlen_q;
 }
 // Query i of a sequence sees keys [first_key, end_key), were there keys everywhere, and the prefix.
-__aicore__ inline int64_t first_key(const Tiling& t, const Sequence& s, int64_t i) {
+BOTH_SIDES inline int64_t first_key(const Tiling& t, const Sequence& s, int64_t i) {
   return i + shift_of(t, s) - t.window_left;
 }
-__aicore__ inline int64_t end_key(const Tiling& t, const Sequence& s, int64_t i) {
+BOTH_SIDES inline int64_t end_key(const Tiling& t, const Sequence& s, int64_t i) {
   return i + shift_of(t, s) + t.window_right + 1;
 }
 
@@ -88,24 +88,24 @@ struct KeyRange {
   int64_t begin;  // a multiple of block_k, not before the last tile of the prefix ends
   int64_t end;    // not before begin
 
-  __aicore__ inline bool is_empty() const { return prefix == 0 && begin == end; }
-  __aicore__ inline int64_t first() const { return prefix > 0 ? 0 : begin; }
+  BOTH_SIDES inline bool is_empty() const { return prefix == 0 && begin == end; }
+  BOTH_SIDES inline int64_t first() const { return prefix > 0 ? 0 : begin; }
   // The tile after the one that begins at `key`; `end` or more: there is none.
-  __aicore__ inline int64_t after(int64_t key) const {
+  BOTH_SIDES inline int64_t after(int64_t key) const {
     const int64_t next = key + block_k;
     return next < prefix ? next : max_of(next, begin);
   }
-  __aicore__ inline bool holds(int64_t key) const { return key < prefix || key < end; }
-  __aicore__ inline int64_t keys(int64_t key) const {  // of the tile that begins at `key`
+  BOTH_SIDES inline bool holds(int64_t key) const { return key < prefix || key < end; }
+  BOTH_SIDES inline int64_t keys(int64_t key) const {  // of the tile that begins at `key`
     return min_of(block_k, (key < prefix ? prefix : end) - key);
   }
-  __aicore__ inline int64_t tiles() const {
+  BOTH_SIDES inline int64_t tiles() const {
     return ceil_div(prefix, block_k) + ceil_div(end - begin, block_k);
   }
 };
 
 // Of queries [row, row + rows).
-__aicore__ inline KeyRange key_range(const Tiling& t, const Sequence& s, int64_t row,
+BOTH_SIDES inline KeyRange key_range(const Tiling& t, const Sequence& s, int64_t row,
                                      int64_t rows) {
   const int64_t begin = min_of(max_of(first_key(t, s, row), 0), s.seqlen_k);
   const int64_t end = min_of(max_of(end_key(t, s, row + rows - 1), 0), s.seqlen_k);
@@ -130,12 +130,12 @@ struct Task {
   KeyRange keys;
 };
 
-__aicore__ inline int64_t tasks_of(const Tiling& t, const Sequence& s) {
+BOTH_SIDES inline int64_t tasks_of(const Tiling& t, const Sequence& s) {
   return t.heads_q * ceil_div(s.seqlen_q, block_q);
 }
 
 // Number `index` of a sequence's tasks, of tasks_of().
-__aicore__ inline Task task_of(const Tiling& t, const Sequence& s, int64_t batch, int64_t index) {
+BOTH_SIDES inline Task task_of(const Tiling& t, const Sequence& s, int64_t batch, int64_t index) {
   const int64_t blocks = ceil_div(s.seqlen_q, block_q);
   // The first block, the last, the second, the last but one: under a causal mask short and long
   // tasks alternate, so that neighbours weigh alike.
@@ -157,32 +157,32 @@ struct Tile {
 };
 
 // That of a task which begins at `key`.
-__aicore__ inline Tile tile_of(const Task& task, int64_t key) {
+BOTH_SIDES inline Tile tile_of(const Task& task, int64_t key) {
   return Tile{task.sequence, task.batch, task.head, task.row, task.rows, key, task.keys.keys(key)};
 }
 
 // Rows of a tile for the vector core whose half of the block begins at first_row.
-__aicore__ inline int64_t half_rows(int64_t rows, int64_t first_row) {
+BOTH_SIDES inline int64_t half_rows(int64_t rows, int64_t first_row) {
   return min_of(max_of(rows - first_row, 0), half_q);
 }
 
-__aicore__ inline int64_t head_k_of(const Tiling& t, const Tile& tile) {
+BOTH_SIDES inline int64_t head_k_of(const Tiling& t, const Tile& tile) {
   return tile.head / (t.heads_q / t.heads_k);
 }
 
 // Where values begin, in elements: of query tile.row + row, and of the first key of the tile.
-__aicore__ inline int64_t query_at(const Strides& s, const Tile& tile, int64_t row) {
+BOTH_SIDES inline int64_t query_at(const Strides& s, const Tile& tile, int64_t row) {
   return tile.batch * s.batch + (tile.sequence.row_q + tile.row + row) * s.seqlen +
          tile.head * s.head;
 }
-__aicore__ inline int64_t key_at(const Strides& s, const Tile& tile, int64_t head_k) {
+BOTH_SIDES inline int64_t key_at(const Strides& s, const Tile& tile, int64_t head_k) {
   return tile.batch * s.batch + (tile.sequence.row_k + tile.key) * s.seqlen + head_k * s.head;
 }
-__aicore__ inline int64_t pair_at(const PairStrides& s, const Tile& tile, int64_t row) {
+BOTH_SIDES inline int64_t pair_at(const PairStrides& s, const Tile& tile, int64_t row) {
   return tile.batch * s.batch + tile.head * s.head + (tile.row + row) * s.query + tile.key * s.key;
 }
 // In tiles.
-__aicore__ inline int64_t tile_bits_at(const TileStrides& s, const Tile& tile) {
+BOTH_SIDES inline int64_t tile_bits_at(const TileStrides& s, const Tile& tile) {
   const int64_t row = tile.row / block_q;
   const int64_t column = tile.key / block_k;
   if (s.batch != unbounded) {

@@ -6,18 +6,18 @@
 
 namespace flash {
 
-// What is read may be part of any field, such as a float; a plain int64_t may not be, to a
-// compiler.
-using Word [[gnu::may_alias]] = int64_t;
-
+// The words are copied, not written through a pointer to words: a compiler may assume that no field
+// of another type changes by that.
 template <typename Arguments>
 __aicore__ inline void read_arguments(Arguments& arguments, GM_ADDR at) {
-  static_assert(sizeof(Arguments) % sizeof(Word) == 0, "read by words");
+  constexpr uint64_t word_bytes = sizeof(int64_t);
+  static_assert(sizeof(Arguments) % word_bytes == 0, "read by words");
   AscendC::GlobalTensor<int64_t> words;
   words.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(at));
-  auto* to = reinterpret_cast<Word*>(&arguments);
-  for (uint64_t word = 0; word < sizeof(Arguments) / sizeof(Word); ++word) {
-    to[word] = words.GetValue(word);
+  auto* bytes = reinterpret_cast<uint8_t*>(&arguments);
+  for (uint64_t i = 0; i < sizeof(Arguments) / word_bytes; ++i) {
+    const int64_t word = words.GetValue(i);
+    __builtin_memcpy(bytes + i * word_bytes, &word, word_bytes);
   }
 }
 

@@ -3,8 +3,12 @@
 
 #include <cstdint>
 
-#ifndef __aicore__
-#define __aicore__  // a host compiler
+// What a function of host and core alike is. Device code has included kernel_operator.h, which says
+// what __aicore__ is; a host file has not.
+#ifdef __aicore__
+#define BOTH_SIDES __aicore__
+#else
+#define BOTH_SIDES
 #endif
 
 namespace flash {
@@ -22,16 +26,16 @@ constexpr int64_t value_bytes = 2;  // fp16 and bf16
 constexpr int64_t float_bytes = 4;
 constexpr int64_t block_bytes = 32;  // what on-chip memory is aligned to
 
-constexpr __aicore__ inline int64_t min_of(int64_t a, int64_t b) {
+constexpr BOTH_SIDES inline int64_t min_of(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
-constexpr __aicore__ inline int64_t max_of(int64_t a, int64_t b) {
+constexpr BOTH_SIDES inline int64_t max_of(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
-constexpr __aicore__ inline int64_t ceil_div(int64_t a, int64_t b) {
+constexpr BOTH_SIDES inline int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
-constexpr __aicore__ inline int64_t round_up(int64_t a, int64_t b) {
+constexpr BOTH_SIDES inline int64_t round_up(int64_t a, int64_t b) {
   return ceil_div(a, b) * b;
 }
 
@@ -58,14 +62,14 @@ constexpr int64_t ramp_at = constant_rows_at + constant_rows * constant_row_byte
 constexpr int64_t sequences_at = ramp_at + block_k * float_bytes;
 constexpr int64_t sequence_bytes = 64;
 static_assert(sequences_at % sequence_bytes == 0, "sequences do not straddle lines");
-constexpr __aicore__ inline int64_t tables_bytes(int64_t batch) {
+constexpr BOTH_SIDES inline int64_t tables_bytes(int64_t batch) {
   return sequences_at + batch * sequence_bytes;
 }
 
 // --- Budgets: bytes of on-chip memory ---
 
 // Rows of a tile that a vector core takes at once: what fits UB beside the accumulator.
-constexpr __aicore__ inline int64_t slab_rows(int64_t head_dim_v) {
+constexpr BOTH_SIDES inline int64_t slab_rows(int64_t head_dim_v) {
   return head_dim_v > chunk ? 16 : 32;
 }
 
@@ -75,7 +79,7 @@ constexpr __aicore__ inline int64_t slab_rows(int64_t head_dim_v) {
 // half_q floats, and 2 x 3 x half_q on their way out; 32 B of comparison bits, 32 B of softcap. The
 // ramp.
 constexpr int64_t mask_bytes = 4 * bits_half_bytes + constant_row_bytes;
-constexpr __aicore__ inline int64_t ub_bytes(int64_t head_dim_v) {
+constexpr BOTH_SIDES inline int64_t ub_bytes(int64_t head_dim_v) {
   const int64_t slab = slab_rows(head_dim_v);
   const int64_t d = round_up(head_dim_v, fractal);
   const int64_t scores = slots * slab * block_k * (float_bytes + 2 * value_bytes);
@@ -86,7 +90,7 @@ constexpr __aicore__ inline int64_t ub_bytes(int64_t head_dim_v) {
 }
 // One AIC. q: (block_q, head_dim). k: 2 x (block_k, head_dim). v: 2 x (block_k, head_dim_v). p: 2 x
 // (block_q, block_k).
-constexpr __aicore__ inline int64_t l1_bytes(int64_t head_dim, int64_t head_dim_v) {
+constexpr BOTH_SIDES inline int64_t l1_bytes(int64_t head_dim, int64_t head_dim_v) {
   const int64_t of_qk = (block_q + slots * block_k) * round_up(head_dim, fractal);
   const int64_t of_pv = slots * block_k * (round_up(head_dim_v, fractal) + block_q);
   return (of_qk + of_pv) * value_bytes;
@@ -109,10 +113,10 @@ static_assert(chunk == block_k && block_k == block_q, "one size of tile serves L
 // head_dim_v) fp32, rows padded to 16 columns.
 constexpr int64_t scores_bytes = block_q * block_k * float_bytes;
 constexpr int64_t weights_bytes = block_q * block_k * value_bytes;
-constexpr __aicore__ inline int64_t partial_bytes(int64_t head_dim_v) {
+constexpr BOTH_SIDES inline int64_t partial_bytes(int64_t head_dim_v) {
   return block_q * round_up(head_dim_v, fractal) * float_bytes;
 }
-constexpr __aicore__ inline int64_t group_workspace_bytes(int64_t head_dim_v) {
+constexpr BOTH_SIDES inline int64_t group_workspace_bytes(int64_t head_dim_v) {
   return slots * (scores_bytes + weights_bytes + partial_bytes(head_dim_v));
 }
 

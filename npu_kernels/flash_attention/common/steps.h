@@ -2,8 +2,9 @@
 // three cores of a group walk the same steps.
 #pragma once
 
-#include "common/problem.h"
 #include "kernel_operator.h"
+
+#include "common/problem.h"
 
 namespace flash {
 

@@ -1,9 +1,10 @@
 // What AIC and AIVs of a group pass to each other: tiles in GM, and a flag for each kind.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/addresses.h"
 #include "common/sizes.h"
-#include "kernel_operator.h"
 
 namespace flash {
 

@@ -43,10 +43,10 @@ struct MaskArguments {
 };
 
 // A task is one row of tiles of one head.
-__aicore__ inline int64_t tile_rows(const MaskSequence& s) {
+BOTH_SIDES inline int64_t tile_rows(const MaskSequence& s) {
   return s.seqlen_k > 0 ? ceil_div(s.seqlen_q, block_q) : 0;
 }
-__aicore__ inline int64_t tile_columns(const MaskSequence& s) {
+BOTH_SIDES inline int64_t tile_columns(const MaskSequence& s) {
   return ceil_div(s.seqlen_k, block_k);
 }
 
@@ -61,7 +61,7 @@ constexpr int64_t mask_sequence_bytes = 64;
 static_assert(sizeof(MaskSequence) == mask_sequence_bytes, "tables");
 static_assert(mask_sequences_at % mask_sequence_bytes == 0, "sequences do not straddle lines");
 // Element `column` of a row whose first element is number `phase` of its block.
-constexpr __aicore__ inline int64_t word_offset(int64_t phase, int64_t column) {
+constexpr BOTH_SIDES inline int64_t word_offset(int64_t phase, int64_t column) {
   const int64_t word = (phase + column) % 4;
   const int64_t plane = (phase + column) / 4;
   return (word * philox_lanes + plane * half_q) * 4;

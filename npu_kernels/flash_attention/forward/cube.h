@@ -4,6 +4,8 @@
 // product is made is cube_legs.h's.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/cube_pipeline.h"
 #include "common/steps.h"
 #include "common/workspace.h"

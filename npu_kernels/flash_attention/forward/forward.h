@@ -8,6 +8,8 @@
 // (what is written).
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/read_arguments.h"
 #include "forward/arguments.h"
 #include "forward/cube.h"

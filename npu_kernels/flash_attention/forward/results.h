@@ -1,6 +1,8 @@
 // What an AIV writes for its half of a block of queries: out, lse, softmax_max and softmax_sum.
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/problem.h"
 #include "common/row_slab.h"
 

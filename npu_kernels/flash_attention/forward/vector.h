@@ -5,6 +5,8 @@
 // of exp(score - m) v. When a later tile raises m, l and acc shrink by alpha = exp(m_old - m_new).
 #pragma once
 
+#include "kernel_operator.h"
+
 #include "common/mask_bits.h"
 #include "common/row_slab.h"
 #include "common/scores.h"

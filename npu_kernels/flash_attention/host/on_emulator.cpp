@@ -1,8 +1,9 @@
 // Launches on the emulator: which memory kernels may touch, how they run, what is reported. It lies
 // with our kernel, not with the emulator, which also runs kernels of others.
+#include "kernel_operator.h"
+
 #include "host/call.h"
 #include "host/launches.h"
-#include "kernel_operator.h"
 #include "machine/launch.h"
 
 #define DECLARE(name, cores) extern "C" void flash_##name(GM_ADDR arguments);

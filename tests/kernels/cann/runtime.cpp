@@ -1,5 +1,7 @@
 // A runtime that has the host's memory for a device's, and the emulator for its cores. A pointer is
 // on the device if it was allocated here, or if the test says so.
+#include "kernel_operator.h"
+
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -8,7 +10,6 @@
 #include <vector>
 
 #include "acl/acl.h"
-#include "kernel_operator.h"
 #include "machine/launch.h"
 #include "stubs.h"
 
