@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from npu_kernels.ascend_c.places import Placed, used_bytes
+from npu_kernels.on_device.memory import OnDevice
 from reference.formats import Array
 
 GUARD_BYTES = 4096  # of each guard: more than one instruction writes beyond by mistake, and aligned
@@ -65,7 +67,9 @@ class Guarded:
         return None
 
 
-def guarded(name: str, shape: Sequence[int], dtype: Any, *, library: Any) -> Guarded:
+def guarded(
+    name: str, shape: Sequence[int], dtype: Any, *, library: ctypes.CDLL | OnDevice
+) -> Guarded:
     """An array of this shape and type, its contents unset, between two guards.
 
     It is on the device too where `library` is one's.
@@ -75,8 +79,8 @@ def guarded(name: str, shape: Sequence[int], dtype: Any, *, library: Any) -> Gua
     whole = np.empty(size + 2 * GUARD_BYTES, np.uint8)
     whole[:GUARD_BYTES] = whole[-GUARD_BYTES:] = PATTERN
     array = np.frombuffer(whole.data, dtype, count, GUARD_BYTES).reshape(shape)
-    upload = getattr(library, "upload", None)
-    return Guarded(name, whole, array, upload(whole) if upload else None)
+    block = library.empty(len(whole)).fill_(PATTERN) if isinstance(library, OnDevice) else None
+    return Guarded(name, whole, array, block)
 
 
 def fingerprints(values: Mapping[str, Placed | None]) -> dict[str, int]:

@@ -45,7 +45,7 @@ def _checked(name: str, offsets: Offsets, rows: Tensor) -> Tensor:
     if not isinstance(offsets, Tensor):
         if not all(isinstance(offset, int) for offset in offsets):
             raise TypeError(f"{name}: {offsets!r}: give integers, or an int32 tensor")
-        offsets = torch.tensor(offsets, dtype=torch.int32)
+        offsets = torch.tensor(offsets, dtype=torch.int32, device="cpu")
     if offsets.dtype != torch.int32 or offsets.ndim != 1 or not len(offsets):
         raise TypeError(
             f"{name}: {offsets.dtype} of shape {tuple(offsets.shape)}: "

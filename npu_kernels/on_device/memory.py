@@ -63,7 +63,8 @@ class OnDevice:
         """
         torch = torch_with_npu()
         size = self.library.npu_plan_bytes(ctypes.c_int64(batch))
-        plan = torch.zeros(size, dtype=torch.uint8, pin_memory=True)  # zeros: nothing to launch
+        # Of the CPU whatever the default device is; zeros: nothing to launch.
+        plan = torch.zeros(size, dtype=torch.uint8, device="cpu", pin_memory=True)
         there = self.empty(size)
         launch = struct.launch
         launch.plan, launch.plan_bytes = plan.data_ptr(), size
@@ -77,12 +78,19 @@ class OnDevice:
         code = self.library.npu_launch(ctypes.byref(launch))
         there.record_stream(stream)
         if is_blocking():
-            stream.synchronize()
+            _wait(stream, function)
         return int(code)
 
     def synchronize(self) -> None:
         """Wait for all streams of the device."""
         torch_with_npu().npu.synchronize()
+
+
+def _wait(stream: Any, function: str) -> None:
+    try:
+        stream.synchronize()
+    except RuntimeError as error:
+        raise RuntimeError(f"{function} failed on the device: {error}") from None
 
 
 def place_for(library: ctypes.CDLL | OnDevice) -> Callable[[Array], Any]:

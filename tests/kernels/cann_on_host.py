@@ -8,11 +8,14 @@ runs when somebody waits for it; the host cannot touch the device's memory.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -47,6 +50,7 @@ PARTS = {
     "libascendcl.so": "lib64/libascendcl.so",
     "ascendc.cmake": "compiler/tikcpp/ascendc_kernel_cmake/ascendc.cmake",
 }
+CHIP = "Ascend910B2"
 STREAMS = (0x57, 0x58, 0x59)
 """Handles of streams 0, 1 and 2; the runtime knows no stream of the last one."""
 
@@ -122,9 +126,11 @@ class HostDevice:
         npu = ModuleType("torch.npu")
         npu.current_stream = self.current_stream
         npu.synchronize = self.synchronize
-        npu.device = torch.device
+        npu.device = lambda device: nullcontext()
         npu.is_available = lambda: True
         npu.device_count = lambda: 1
+        npu._is_in_bad_fork = lambda: False
+        npu.manual_seed_all = lambda seed: None
         return npu
 
     def current_stream(self) -> torch.Stream:
@@ -162,6 +168,18 @@ class HostDevice:
         """Allocations of the device that are not freed; lets everything run."""
         return int(self.runtime.host_device_blocks())
 
+    def set_room(self, most: int) -> None:
+        """The largest allocation that there is room for, in bytes."""
+        self.torch_npu.host_torch_npu_set_room(ctypes.c_int64(most))
+
+    def fail_next(self) -> None:
+        """Let the next kernel that runs fail."""
+        self.runtime.host_device_fail_next()
+
+    def last_stream(self) -> int:
+        """The stream of what was queued last."""
+        return int(self.runtime.host_device_last_stream())
+
     def set_soc(self, name: str) -> None:
         """The chip that the runtime names."""
         self.runtime.host_cann_set_soc(name.encode())
@@ -197,12 +215,45 @@ def _torch_npu(runtime: Path) -> Path:
 @cache
 def host_device() -> HostDevice:
     """The one device of this process."""
-    folder = build.build_folder() / f"cann-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    return HostDevice(folder_with(folder / "cann", "libascendcl.so") / PARTS["libascendcl.so"])
+    return HostDevice(_whole_cann() / PARTS["libascendcl.so"])
+
+
+@cache
+def built() -> Path:
+    """NPU_BUILD_DIR with a library that build.sh made for CHIP in it; the device is there, too."""
+    host_device()  # before a test says where else to compile
+    cann = _whole_cann()
+    folder = cann.parent / "built"
+    with _locked(cann.parent):
+        if not folder.exists():
+            done = script("-arch", "910", NPU_BUILD_DIR=str(folder), ASCEND_HOME_PATH=str(cann))
+            if done.returncode:
+                raise build.BuildError(done.stderr)
+    return folder
+
+
+@cache
+def _whole_cann() -> Path:
+    """A CANN folder with all its parts, kept for as long as no source changes."""
+    places = (build.PACKAGE / "abi.h", build.FLASH_ATTENTION, build.EMULATOR, DEVICE, HERE)
+    content = build.digest(*places, suffixes=(".h", ".cpp", ".asc", ".txt", ".sh"))
+    place = build.build_folder() / f"cann-{content[:20]}"
+    place.mkdir(exist_ok=True)
+    with _locked(place):
+        if not (place / "cann").exists():
+            shutil.rmtree(place / "runtime", ignore_errors=True)
+            folder_with(place / "cann", *PARTS)
+    return place / "cann"
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def on_host() -> OnDevice:
-    """The library that build.sh made, on the process's device."""
-    host_device()
+    """The library of `built`, which NPU_BUILD_DIR must name, on the process's device."""
+    host_device().set_soc(CHIP)
     return OnDevice(library.load())

@@ -18,7 +18,7 @@ import pytest
 import npu_kernels
 from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
-from kernels.cann_on_host import PARTS, folder_with, host_device, on_host, script
+from kernels.cann_on_host import CHIP, built, host_device, on_host
 from npu_kernels.ascend_c import binding, choose
 from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator import build
@@ -29,29 +29,13 @@ from reference.dropout import Dropout
 from reference.mask import Mask
 
 ROOT = Path(__file__).parents[2]
-CHIP = "Ascend910B2"
-
-
-@pytest.fixture(scope="module")
-def cann(tmp_path_factory):
-    return folder_with(tmp_path_factory.mktemp("device") / "cann", *PARTS)
-
-
-@pytest.fixture(scope="module")
-def built(cann):
-    """NPU_BUILD_DIR with a library for CHIP in it."""
-    folder = cann.parent / "built"
-    done = script("-arch", "910", NPU_BUILD_DIR=str(folder), ASCEND_HOME_PATH=str(cann))
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture
-def kernel(built, monkeypatch):
+def kernel(monkeypatch):
     """Our kernel, launched as on a device."""
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built))
+    monkeypatch.setenv("NPU_BUILD_DIR", str(built()))
     on = on_host()
-    host_device().set_soc(CHIP)
     name = f"device[{library.soc(on.library)}]"
     options = EmulatorOptions(cores=find.groups(on))
     return AscendKernel(name=name, library=on, options=options, digest="")
@@ -166,9 +150,9 @@ def test_an_input_that_was_written_on_the_device_is_noticed(kernel):
 
 
 @pytest.fixture
-def seen(monkeypatch, built):
+def seen(monkeypatch):
     """What torch_npu is taken to see; its memory and stream are the host's."""
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built))
+    monkeypatch.setenv("NPU_BUILD_DIR", str(built()))
     monkeypatch.delenv("NPU_REQUIRE_DEVICE", raising=False)
     host_device().set_soc(CHIP)
 
@@ -238,8 +222,8 @@ def test_without_a_library_torch_is_not_even_asked(tmp_path):
     assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
-def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, built):
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built.parent / "torn"))
+def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("NPU_BUILD_DIR", str(tmp_path))
     library.path().parent.mkdir(parents=True)
     library.path().write_bytes(b"\x7fELF")
     with pytest.raises(build.Unavailable, match=r"libnpu_flash_attention.so: .*: source CANN's"):

@@ -12,7 +12,7 @@ namespace host_device {
 uint8_t* allocate(size_t bytes);
 void release(uint8_t* begin);
 
-// Kernels only read this memory from here on: what the host has planned for them.
+// Kernels only read this memory from here on: a scalar read of it needs no other order.
 void set_read_only(uint8_t* begin);
 
 // Work that may touch the device's memory. `stream` is remembered.

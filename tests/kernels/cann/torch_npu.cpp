@@ -7,6 +7,7 @@
 #include <ATen/native/CPUFallback.h>
 #include <ATen/ops/_reshape_alias_native.h>
 #include <ATen/ops/as_strided_native.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/fill.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/view_native.h>
@@ -65,10 +66,11 @@ C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 // --- Memory ---
 
+size_t room = size_t{1} << 40;  // of each allocation
+
 struct DeviceMemory final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
-    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= size_t{1} << 40,
-                     "NPU out of memory. Tried to allocate");
+    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= room, "NPU out of memory. Tried to allocate");
     uint8_t* begin = host_device::allocate(bytes);
     return {begin, begin, &free, Device(npu, 0)};
   }
@@ -142,6 +144,12 @@ at::Tensor on_host(const at::Tensor& tensor) {
                        tensor.options().device(c10::kCPU).requires_grad(false));
 }
 
+// Nothing here copies from the host, or zeroes, what kernels write.
+void set_read_only(const at::Tensor& tensor) {
+  if (tensor.numel() == 0) return;
+  host_device::set_read_only(static_cast<uint8_t*>(tensor.storage().mutable_data()));
+}
+
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   host_device::Counts& counts = host_device::counts();
   counts.copies_to_host += to.is_cpu() ? 1 : 0;
@@ -152,9 +160,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
     at::Tensor target = on_host(to);
     target.copy_(on_host(source));
   });
-  if (from.is_cpu() && from.is_pinned()) {
-    host_device::set_read_only(static_cast<uint8_t*>(to.storage().mutable_data()));
-  }
+  if (from.is_cpu()) set_read_only(to);
   if (to.is_cpu()) {
     ++counts.waits;
     TORCH_CHECK(host_device::run(), host_device::error());
@@ -169,7 +175,23 @@ at::Tensor& fill(at::Tensor& tensor, const at::Scalar& value) {
 }
 
 at::Tensor& zero(at::Tensor& tensor) {
+  set_read_only(tensor);
   return fill(tensor, 0);
+}
+
+// The gradient of unbind.
+at::Tensor cat(const at::ITensorListRef& tensors, int64_t dim) {
+  const auto parts = tensors.materialize();
+  std::vector<int64_t> sizes = parts[0].get().sizes().vec();
+  sizes[static_cast<size_t>(dim)] = 0;
+  for (const at::Tensor& part : parts) sizes[static_cast<size_t>(dim)] += part.size(dim);
+  at::Tensor whole = at::empty(sizes, parts[0].get().options());
+  int64_t at = 0;
+  for (const at::Tensor& part : parts) {
+    whole.narrow(dim, at, part.size(dim)).copy_(part);
+    at += part.size(dim);
+  }
+  return whole;
 }
 
 void fall_back(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
@@ -187,6 +209,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("_copy_from", &copy_from);
   m.impl("fill_.Scalar", &fill);
   m.impl("zero_", &zero);
+  m.impl("cat", &cat);
   m.impl("record_stream", +[](at::Tensor&, c10::Stream) {});
 }
 TORCH_LIBRARY_IMPL(_, PrivateUse1, m) {
@@ -199,6 +222,9 @@ void host_torch_npu_begin() {
 }
 void host_torch_npu_set_stream(int64_t stream) {
   current_stream = stream;
+}
+void host_torch_npu_set_room(int64_t bytes) {
+  room = static_cast<size_t>(bytes);
 }
 int64_t host_torch_npu_stream() {
   return current_stream;
