@@ -11,7 +11,7 @@ set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 library=libnpu_flash_attention.so
-chips="910b1 910b2 910b2c 910b3 910b4 910b4-1 910_9391 910_9381 910_9372 910_9392 910_9382 910_9362 910_9363"
+chips="910b1 910b2 910b2c 910b3 910b4 910b4-1 910_9391 910_9381 910_9372 910_9392 910_9382 910_9362"
 
 refuse() {  # exit code, then one line
   echo "build.sh: $2" >&2
@@ -76,6 +76,7 @@ for place in "${ASCEND_HOME_PATH:-}" "${ASCEND_TOOLKIT_HOME:-}" \
   fi
 done
 [ -d "$root" ] || refuse 3 "no CANN: there is no folder $root: install the CANN toolkit (8.0 or later) and source its set_env.sh"
+export ASCEND_HOME_PATH=$root  # the package ASC reads it
 cmake=${CMAKE:-cmake}
 command -v "$cmake" >/dev/null || refuse 3 "no CMake: there is no command $cmake: pip install cmake, or set CMAKE"
 

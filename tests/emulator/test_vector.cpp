@@ -80,7 +80,7 @@ const Test sum_mask("reductions_skip_lanes_that_are_off", [] {
   Floats out(16, -1.0f);
   expect_ok(through_ub<float, float>(out, in, [](const auto& u, const auto& s) {
     WholeReduceSum(u, s, 10, 1, 1, 1, 8);
-    const uint64_t mask[2] = {0xF000, 0};
+    uint64_t mask[2] = {0xF000, 0};
     WholeReduceSum(u[1], s, mask, 1, 1, 1, 8);
     BlockReduceSum(u[8], s, 1, 12, 1, 1, 8);
   }));
@@ -127,7 +127,7 @@ const Test masks("masks_choose_lanes_in_every_repeat", [] {
   Floats out(128, -1.0f);
   expect_ok(through_ub<float, float>(out, in, [](const auto& dst, const auto& src) {
     Muls(dst, src, 2.0f, 3, 2, {1, 1, 8, 8});
-    const uint64_t mask[2] = {uint64_t{1} << 40 | uint64_t{1} << 63, 0};
+    uint64_t mask[2] = {uint64_t{1} << 40 | uint64_t{1} << 63, 0};
     Muls(dst, src, 3.0f, mask, 2, {1, 1, 8, 8});
   }));
   Floats want(128, -1.0f);

@@ -15,7 +15,7 @@ const Test bit_masks("binary_bit_masks_leave_other_lanes_alone", [] {
   Floats in = counting<float>(128);
   Floats out(128, -1.0f);
   expect_ok(through_ub<float, float>(out, in, [](const auto& d, const auto& s) {
-    const uint64_t mask[2] = {0x8000000000000001u, 0};
+    uint64_t mask[2] = {0x8000000000000001u, 0};
     Mul(d, s, s, mask, 2, {1, 1, 1, 8, 8, 8});
   }));
   for (size_t i = 0; i < 128; ++i) {
@@ -175,7 +175,7 @@ const Test reduce_orders("whole_reduce_orders_value_and_index", [] {
   expect_ok(through_ub<float, float>(out, in, [](const auto& d, const auto& s) {
     WholeReduceMax(d, s, 64, 1, 1, 1, 8, ReduceOrder::ORDER_INDEX_VALUE);
     WholeReduceMax(d[2], s, 64, 1, 1, 1, 8, ReduceOrder::ORDER_ONLY_INDEX);
-    const uint64_t mask[2] = {~uint64_t{0} << 10, 0};
+    uint64_t mask[2] = {~uint64_t{0} << 10, 0};
     WholeReduceMax(d[4], s, mask, 1, 1, 1, 8);
     BlockReduceMax(d[8], s, 1, mask, 1, 1, 8);
   }));
@@ -227,7 +227,7 @@ const Test select_masked("select_with_a_bit_mask_leaves_other_lanes_alone", [] {
   std::memset(&in[64], 0x0F, 8);
   Floats out(64, -1.0f);
   expect_ok(through_ub<float, float>(out, in, [](const auto& d, const auto& s) {
-    const uint64_t mask[2] = {0xFF, 0};
+    uint64_t mask[2] = {0xFF, 0};
     Select(d, s[64].template ReinterpretCast<uint8_t>(), s, 9.0f, SELMODE::VSEL_TENSOR_SCALAR_MODE,
            mask, 1, {1, 1, 1, 8, 8, 8});
   }));
@@ -238,7 +238,7 @@ const Test duplicate_bits("duplicate_with_a_bit_mask", [] {
   Floats in(8, 0.0f);
   Floats out(64, -1.0f);
   expect_ok(through_ub<float, float>(out, in, [](const auto& d, const auto&) {
-    const uint64_t mask[2] = {5, 0};
+    uint64_t mask[2] = {5, 0};
     Duplicate(d, 2.0f, mask, 1, 1, 8);
   }));
   expect(out[0] == 2.0f && out[1] == -1.0f && out[2] == 2.0f && out[3] == -1.0f, "lanes 0 and 2");

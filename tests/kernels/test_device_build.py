@@ -58,6 +58,7 @@ REFUSED = {
     "Ascend310P3": "Ascend310P3 is no chip of dav-c220",
     "Ascend950PR_9599": "Ascend950PR_9599 is no chip of dav-c220",
     "910b5": "910b5 is no chip of dav-c220",
+    "910_9363": "910_9363 is no chip of dav-c220",
 }
 
 

@@ -111,16 +111,16 @@ template <TPosition position>
 class TBuf {
  public:
   template <typename T>
-  LocalTensor<T> Get() const {
+  LocalTensor<T> Get() {
     return LocalTensor<T>(place_);
   }
   template <typename T>
-  LocalTensor<T> Get(uint32_t count, Site site = Site()) const {
+  LocalTensor<T> Get(uint32_t count, Site site = Site()) {
     return GetWithOffset<T>(count, 0, site);
   }
   // `count` in elements, `offset` in bytes.
   template <typename T>
-  LocalTensor<T> GetWithOffset(uint32_t count, uint32_t offset, Site site = Site()) const {
+  LocalTensor<T> GetWithOffset(uint32_t count, uint32_t offset, Site site = Site()) {
     emulator::Place place = place_;
     place.start += offset;
     place.end = place.start +

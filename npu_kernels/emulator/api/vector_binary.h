@@ -23,7 +23,7 @@ void Add(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTenso
 }
 template <typename T, bool isSetMask = true>
 void Add(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-         const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
+         uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
          Site site = Site()) {
   emulator::binary("Add", VectorOp::add, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
@@ -43,7 +43,7 @@ void Sub(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTenso
 }
 template <typename T, bool isSetMask = true>
 void Sub(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-         const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
+         uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
          Site site = Site()) {
   emulator::binary("Sub", VectorOp::sub, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
@@ -63,7 +63,7 @@ void Mul(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTenso
 }
 template <typename T, bool isSetMask = true>
 void Mul(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-         const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
+         uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
          Site site = Site()) {
   emulator::binary("Mul", VectorOp::mul, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
@@ -83,7 +83,7 @@ void Div(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTenso
 }
 template <typename T, bool isSetMask = true>
 void Div(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-         const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
+         uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
          Site site = Site()) {
   emulator::binary("Div", VectorOp::div, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
@@ -103,7 +103,7 @@ void Max(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTenso
 }
 template <typename T, bool isSetMask = true>
 void Max(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-         const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
+         uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
          Site site = Site()) {
   emulator::binary("Max", VectorOp::max, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
@@ -123,7 +123,7 @@ void Min(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTenso
 }
 template <typename T, bool isSetMask = true>
 void Min(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-         const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
+         uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
          Site site = Site()) {
   emulator::binary("Min", VectorOp::min, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
@@ -143,7 +143,7 @@ void And(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTenso
 }
 template <typename T, bool isSetMask = true>
 void And(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-         const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
+         uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
          Site site = Site()) {
   emulator::binary("And", VectorOp::bit_and, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
@@ -163,8 +163,7 @@ void Or(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor
 }
 template <typename T, bool isSetMask = true>
 void Or(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-        const uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params,
-        Site site = Site()) {
+        uint64_t mask[], uint8_t repeatTime, const BinaryRepeatParams& params, Site site = Site()) {
   emulator::binary("Or", VectorOp::bit_or, emulator::type_of<T>, dst.place(), src0.place(),
                    src1.place(), Repeat::of(mask, repeatTime, isSetMask), params, site);
 }

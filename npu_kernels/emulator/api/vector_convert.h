@@ -61,7 +61,7 @@ void Duplicate(const LocalTensor<T>& dst, const T& value, uint64_t mask, uint8_t
                       dstBlkStride, dstRepStride, site);
 }
 template <typename T, bool isSetMask = true>
-void Duplicate(const LocalTensor<T>& dst, const T& value, const uint64_t mask[], uint8_t repeatTime,
+void Duplicate(const LocalTensor<T>& dst, const T& value, uint64_t mask[], uint8_t repeatTime,
                uint16_t dstBlkStride, uint8_t dstRepStride, Site site = Site()) {
   uint8_t bytes[sizeof(T)];
   std::memcpy(bytes, &value, sizeof(T));

@@ -183,7 +183,7 @@ void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const Loca
 }
 template <typename T, typename U, bool isSetMask = true>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const T& scalar, SELMODE mode, const uint64_t mask[], uint8_t repeatTime,
+            const T& scalar, SELMODE mode, uint64_t mask[], uint8_t repeatTime,
             const BinaryRepeatParams& params, Site site = Site()) {
   uint8_t value[sizeof(T)];
   std::memcpy(value, &scalar, sizeof(T));
@@ -207,7 +207,7 @@ void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const Loca
 }
 template <typename T, typename U, bool isSetMask = true>
 void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const LocalTensor<T>& src1, SELMODE mode, const uint64_t mask[], uint8_t repeatTime,
+            const LocalTensor<T>& src1, SELMODE mode, uint64_t mask[], uint8_t repeatTime,
             const BinaryRepeatParams& params, Site site = Site()) {
   emulator::select(emulator::type_of<T>, dst.place(), selMask.place(), src0.place(), &src1.place(),
                    nullptr, mode, Repeat::of(mask, repeatTime, isSetMask), params, site);

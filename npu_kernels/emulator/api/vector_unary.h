@@ -21,9 +21,8 @@ void Adds(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
                   site);
 }
 template <typename T, bool isSetMask = true>
-void Adds(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
-          const uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
-          Site site = Site()) {
+void Adds(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar, uint64_t mask[],
+          uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Adds", VectorOp::adds, emulator::type_of<T>, dst.place(), src.place(),
                   emulator::scalar_of(scalar), Repeat::of(mask, repeatTime, isSetMask), params,
                   site);
@@ -43,9 +42,8 @@ void Muls(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
                   site);
 }
 template <typename T, bool isSetMask = true>
-void Muls(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
-          const uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
-          Site site = Site()) {
+void Muls(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar, uint64_t mask[],
+          uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Muls", VectorOp::muls, emulator::type_of<T>, dst.place(), src.place(),
                   emulator::scalar_of(scalar), Repeat::of(mask, repeatTime, isSetMask), params,
                   site);
@@ -65,9 +63,8 @@ void Maxs(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
                   site);
 }
 template <typename T, bool isSetMask = true>
-void Maxs(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
-          const uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
-          Site site = Site()) {
+void Maxs(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar, uint64_t mask[],
+          uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Maxs", VectorOp::maxs, emulator::type_of<T>, dst.place(), src.place(),
                   emulator::scalar_of(scalar), Repeat::of(mask, repeatTime, isSetMask), params,
                   site);
@@ -87,9 +84,8 @@ void Mins(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
                   site);
 }
 template <typename T, bool isSetMask = true>
-void Mins(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
-          const uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
-          Site site = Site()) {
+void Mins(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar, uint64_t mask[],
+          uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Mins", VectorOp::mins, emulator::type_of<T>, dst.place(), src.place(),
                   emulator::scalar_of(scalar), Repeat::of(mask, repeatTime, isSetMask), params,
                   site);
@@ -107,8 +103,8 @@ void Exp(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask, ui
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
 template <typename T, bool isSetMask = true>
-void Exp(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
-         uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
+void Exp(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask[], uint8_t repeatTime,
+         const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Exp", VectorOp::exp, emulator::type_of<T>, dst.place(), src.place(), {},
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
@@ -125,8 +121,8 @@ void Ln(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask, uin
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
 template <typename T, bool isSetMask = true>
-void Ln(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
-        uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
+void Ln(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask[], uint8_t repeatTime,
+        const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Ln", VectorOp::ln, emulator::type_of<T>, dst.place(), src.place(), {},
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
@@ -143,8 +139,8 @@ void Abs(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask, ui
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
 template <typename T, bool isSetMask = true>
-void Abs(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
-         uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
+void Abs(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask[], uint8_t repeatTime,
+         const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Abs", VectorOp::abs, emulator::type_of<T>, dst.place(), src.place(), {},
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
@@ -161,8 +157,8 @@ void Not(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask, ui
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
 template <typename T, bool isSetMask = true>
-void Not(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
-         uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
+void Not(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask[], uint8_t repeatTime,
+         const UnaryRepeatParams& params, Site site = Site()) {
   emulator::unary("Not", VectorOp::bit_not, emulator::type_of<T>, dst.place(), src.place(), {},
                   Repeat::of(mask, repeatTime, isSetMask), params, site);
 }
@@ -182,7 +178,7 @@ void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& sc
 }
 template <typename T, bool isSetMask = true>
 void ShiftLeft(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
-               const uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
+               uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
                Site site = Site()) {
   emulator::unary("ShiftLeft", VectorOp::shift_left, emulator::type_of<T>, dst.place(), src.place(),
                   emulator::scalar_of(scalar), Repeat::of(mask, repeatTime, isSetMask), params,
@@ -205,7 +201,7 @@ void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& s
 }
 template <typename T, bool isSetMask = true>
 void ShiftRight(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,
-                const uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
+                uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
                 Site site = Site()) {
   emulator::unary("ShiftRight", VectorOp::shift_right, emulator::type_of<T>, dst.place(),
                   src.place(), emulator::scalar_of(scalar), Repeat::of(mask, repeatTime, isSetMask),

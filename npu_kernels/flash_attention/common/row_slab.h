@@ -48,11 +48,11 @@ class SlabScratch {
     pipe.InitBuffer(per_row_, rows * u32(float_bytes));
   }
 
-  __aicore__ inline LocalTensor<float> per_row() const { return per_row_.Get<float>(); }  // (rows)
-  __aicore__ inline LocalTensor<float> tree() const { return tree_.Get<float>(); }  // (rows, 64)
+  __aicore__ inline LocalTensor<float> per_row() { return per_row_.Get<float>(); }  // (rows)
+  __aicore__ inline LocalTensor<float> tree() { return tree_.Get<float>(); }        // (rows, 64)
 
   // (n) to (n, 8): one block per row, to be read again and again along the row.
-  __aicore__ inline LocalTensor<float> widen(const LocalTensor<float>& x, uint32_t n) const {
+  __aicore__ inline LocalTensor<float> widen(const LocalTensor<float>& x, uint32_t n) {
     const LocalTensor<float> wide = wide_.Get<float>();
     Brcb(wide, x, static_cast<uint8_t>(n / block_lanes), BrcbRepeatParams{1, block_lanes});
     PipeBarrier<PIPE_V>();

@@ -35,7 +35,7 @@ class Scores {
   }
 
   // s: (n, block_k) becomes scale s, or softcap tanh(scale s / softcap).
-  __aicore__ inline void scale_and_cap(const LocalTensor<float>& s, uint32_t n) const {
+  __aicore__ inline void scale_and_cap(const LocalTensor<float>& s, uint32_t n) {
     if (tiling_->softcap > 0.0f) {
       cap(s, n);
     } else {
@@ -55,7 +55,7 @@ class Scores {
  private:
   // cap tanh(x / cap) = cap - 2 cap / (exp(2 x / cap) + 1): right at both ends, where exp is inf
   // or 0. Its error is absolute, a few roundings of 2 cap: docs/numerics.md.
-  __aicore__ inline void cap(const LocalTensor<float>& s, uint32_t n) const {
+  __aicore__ inline void cap(const LocalTensor<float>& s, uint32_t n) {
     const uint32_t count = n * u32(block_k);
     const uint8_t repeats = static_cast<uint8_t>(n * (block_k / lanes));
     Muls(s, s, 2.0f * tiling_->scale / tiling_->softcap, count);
@@ -121,7 +121,7 @@ class Scores {
   // --- ALiBi ---
 
   __aicore__ inline void subtract_distances(const LocalTensor<float>& s, const Tile& tile,
-                                            int64_t row, uint32_t n, SlabScratch& scratch) const {
+                                            int64_t row, uint32_t n, SlabScratch& scratch) {
     const int64_t first = tile.row + first_row_ + shift_of(*tiling_, tile.sequence) - tile.key;
     const uint64_t at = static_cast<uint64_t>(tile.batch * tiling_->slopes_batch + tile.head);
     const float slope = slopes_.GetValue(at);
@@ -146,7 +146,7 @@ class Scores {
     }
   }
 
-  __aicore__ inline void load_ramp(TPipe& pipe, GM_ADDR tables) const {
+  __aicore__ inline void load_ramp(TPipe& pipe, GM_ADDR tables) {
     GlobalTensor<float> ramp;
     ramp.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(tables + ramp_at));
     DataCopy(ramp_.Get<float>(), ramp, u32(block_k));

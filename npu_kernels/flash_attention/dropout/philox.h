@@ -107,7 +107,7 @@ class Philox {
   }
 
   // (6, philox_lanes) that `words` uses, and nobody keeps.
-  __aicore__ inline LocalTensor<int32_t> scratch() const { return temporaries_.Get<int32_t>(); }
+  __aicore__ inline LocalTensor<int32_t> scratch() { return temporaries_.Get<int32_t>(); }
 
  private:
   // A multiplication of a round, and what becomes of it. All (philox_lanes).
@@ -123,15 +123,15 @@ class Philox {
     LocalTensor<int32_t> c;
   };
 
-  __aicore__ inline Product of_word_0(int64_t round, const LocalTensor<int32_t>& factor) const {
+  __aicore__ inline Product of_word_0(int64_t round, const LocalTensor<int32_t>& factor) {
     return product(multiplier_0, factor, round, 2);
   }
-  __aicore__ inline Product of_word_2(int64_t round) const {
+  __aicore__ inline Product of_word_2(int64_t round) {
     return product(multiplier_1, word(round - 1, 2), round, 0);
   }
   // The upper word becomes word `to` of this round, the lower one the word after it.
   __aicore__ inline Product product(const Multiplier& by, const LocalTensor<int32_t>& factor,
-                                    int64_t round, int64_t to) const {
+                                    int64_t round, int64_t to) {
     Product p;
     p.by = by;
     p.factor = factor;
@@ -146,7 +146,7 @@ class Philox {
   }
 
   // lower = the lower word, a = the upper one. 17 instructions for each; b, c and upper are used.
-  __aicore__ inline void multiply(const Product* products, int64_t count) const {
+  __aicore__ inline void multiply(const Product* products, int64_t count) {
     for (int64_t step = 0; step < multiply_steps; ++step) {
       for (int64_t i = 0; i < count; ++i) multiply_step(step, products[i]);
       PipeBarrier<PIPE_V>();
@@ -155,7 +155,7 @@ class Philox {
 
   // A step reads what earlier ones wrote, hence the barriers; two products share them.
   static constexpr int64_t multiply_steps = 9;
-  __aicore__ inline void multiply_step(int64_t step, const Product& p) const {
+  __aicore__ inline void multiply_step(int64_t step, const Product& p) {
     switch (step) {
       case 0:  // the halves of the factor
         ShiftRight(p.a, p.factor, int32_t{16}, lanes);
@@ -242,14 +242,14 @@ class Philox {
   // --- Where things are ---
 
   // Rounds write to two sets of words in turn.
-  __aicore__ inline LocalTensor<int32_t> word(int64_t round, int64_t index) const {
+  __aicore__ inline LocalTensor<int32_t> word(int64_t round, int64_t index) {
     return words_.Get<int32_t>()[static_cast<uint32_t>((round % 2 * 4 + index) * philox_lanes)];
   }
-  __aicore__ inline LocalTensor<int32_t> constant(int64_t index) const {
+  __aicore__ inline LocalTensor<int32_t> constant(int64_t index) {
     return constants_.Get<int32_t>()[static_cast<uint32_t>(index * repeat_lanes)];
   }
-  __aicore__ inline LocalTensor<int32_t> lower_halves() const { return constant(constants - 1); }
-  __aicore__ inline void set_constant(int64_t index, uint32_t value) const {
+  __aicore__ inline LocalTensor<int32_t> lower_halves() { return constant(constants - 1); }
+  __aicore__ inline void set_constant(int64_t index, uint32_t value) {
     Duplicate(constant(index), static_cast<int32_t>(value), static_cast<int32_t>(repeat_lanes));
   }
 

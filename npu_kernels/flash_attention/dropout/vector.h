@@ -116,7 +116,7 @@ class DropoutCore {
     }
     for (int64_t column = 0; column < block_k; column += repeat_lanes) {
       if (keys >= column + repeat_lanes) continue;
-      const uint64_t beyond[2] = {~uint64_t{0} << max_of(keys - column, 0), 0};
+      uint64_t beyond[2] = {~uint64_t{0} << max_of(keys - column, 0), 0};
       Duplicate(lined[static_cast<uint32_t>(column)], never_kept, beyond,
                 static_cast<uint8_t>(rows), 1, static_cast<uint8_t>(block_k * 4 / block_bytes));
     }
