@@ -45,7 +45,7 @@ def tox_add_env_config(env_conf: EnvConfigSet, state: State) -> None:
 @cache
 def on_device(python: Path) -> str:
     """Which torch and torch_npu a Python has, if they see a device, else ""."""
-    command = [python, "-m", "npu_kernels.on_device.torch_probe"]
+    command = [str(python), "-m", "npu_kernels.on_device.torch_probe"]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT

@@ -1,4 +1,4 @@
-"""From torch tensors to what the kernels' library is asked, and back.
+"""From torch tensors to what the kernels' library is given, and back.
 
 Values of the CPU are not copied. Those of an NPU are carried to the host and back, as the binding
 of the device carries them: right, and slow.

@@ -1,4 +1,4 @@
-"""What a question points to, carried to the device's memory and back."""
+"""What a call points to, carried to the device's memory and back."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class OnDevice:
         writes: Sequence[Guarded],
         after: Placed | None = None,
     ) -> Placed:
-        """Upload what a call of abi.h needs; `asked` points to the device afterwards.
+        """Upload what a call of abi.h needs; `struct` points to the device afterwards.
 
         The guards of `writes` travel, too: who looks at them sees what was written on the device.
         What an earlier call placed is where it is: nothing of `after` is uploaded again.
