@@ -17,6 +17,7 @@ import numpy as np
 from npu_kernels.ascend_c import binding
 from npu_kernels.emulator import build
 from npu_kernels.on_device import library as device_library
+from npu_kernels.on_device import versions
 from npu_kernels.on_device.torch_probe import Probe, probe
 from reference.formats import FP16
 from reference.problem import Problem, Unsupported
@@ -46,7 +47,7 @@ class Finding:
     ----------
     part : str
     present : what is there and which version, or "" if it is missing
-    step : what to do about it, "" if it is present
+    step : what is wrong and what to do about it, "" if nothing
     """
 
     part: str
@@ -54,6 +55,8 @@ class Finding:
     step: str = ""
 
     def __str__(self) -> str:
+        if self.present and self.step:
+            return f"{self.part:<15} {self.present}, but {self.step}"
         return f"{self.part:<15} {self.present or f'missing: {self.step}'}"
 
 
@@ -92,16 +95,21 @@ def run(target: str, places: Places | None = None) -> int:
 
 
 def _torch(probed: Probe) -> Finding:
-    return Finding("torch", probed.torch, "pip install torch==2.13.0")
+    cann = _cann_version()
+    if not probed.torch:
+        return Finding("torch", "", versions.remedy(cann))
+    return Finding("torch", probed.torch, versions.torch_fault(probed.torch, cann))
 
 
 def _torch_npu(probed: Probe) -> Finding:
+    cann = _cann_version()
     if not probed.torch_npu:
-        return Finding("torch_npu", "", "pip install torch_npu==2.13.0, beside torch==2.13.0")
-    if probed.error:
-        step = TOOLKIT if probed.ascendcl else "mend or reinstall what this names"
-        return Finding("torch_npu", "", f"{probed.torch_npu} is here, but: {probed.error}: {step}")
-    return Finding("torch_npu", probed.torch_npu)
+        return Finding("torch_npu", "", versions.remedy(cann, probed.torch))
+    fault = versions.torch_npu_fault(probed.torch_npu, probed.torch, cann)
+    if not probed.error:
+        return Finding("torch_npu", probed.torch_npu, fault)
+    step = fault or (TOOLKIT if probed.ascendcl else "mend or reinstall what this names")
+    return Finding("torch_npu", "", f"{probed.torch_npu} is here, but: {probed.error}: {step}")
 
 
 def _cann(probed: Probe) -> Finding:
@@ -113,15 +121,17 @@ def _cann(probed: Probe) -> Finding:
     if probed.ascendcl:
         step = f"source {root}/set_env.sh, or ../set_env.sh beside it"
         return Finding("CANN", "", f"{root} is here, but: {probed.ascendcl}: {step}")
-    return Finding("CANN", " ".join((*_cann_version(Path(root)), f"in {root}")))
+    return Finding("CANN", f"{_cann_version()} in {root}".strip())
 
 
-def _cann_version(root: Path) -> tuple[str, ...]:
+def _cann_version() -> str:
+    """Version of the toolkit that is set, or ""."""
+    root = Path(os.environ.get("ASCEND_HOME_PATH") or os.devnull)
     for notes in sorted(root.glob("*-linux/ascend_toolkit_install.info")):
         for line in notes.read_text().splitlines():
             if line.startswith("version="):
-                return (line.removeprefix("version="),)
-    return ()
+                return line.removeprefix("version=")
+    return ""
 
 
 def _driver(places: Places) -> Finding:
@@ -131,8 +141,8 @@ def _driver(places: Places) -> Finding:
         return Finding("driver", "", f"there is no {manager}: {step}")
     notes = places.driver / "version.info"
     lines = notes.read_text().splitlines() if notes.exists() else []
-    versions = [line.removeprefix("Version=") for line in lines if line.startswith("Version=")]
-    return Finding("driver", *(versions[:1] or ["of unknown version"]))
+    named = [line.removeprefix("Version=") for line in lines if line.startswith("Version=")]
+    return Finding("driver", *(named[:1] or ["of unknown version"]))
 
 
 def _devices(places: Places, probed: Probe) -> Finding:

@@ -94,7 +94,8 @@ RULES = {
         )
     ),
     "npu_kernels.flash_attn": Rule(
-        (*PROBLEM, "conformance.torch_bridge", "npu_kernels.ascend_c"), torch="top"
+        (*PROBLEM, "conformance.torch_bridge", "npu_kernels.ascend_c", "npu_kernels.on_device"),
+        torch="top",
     ),
     "npu_kernels.torch_kernels": Rule(
         (*PROBLEM, "reference.contract", "conformance.torch_bridge", "npu_kernels.on_device"),

@@ -3,9 +3,9 @@
 ``npu_flash::forward`` and ``npu_flash::backward``. Tensors are what flash_attn documents, and
 arguments have been checked there; cu_seqlens_q and cu_seqlens_k are on the CPU, as is `rng`, (2,)
 int64: seed and offset of dropout.
-"""
 
-from __future__ import annotations
+Annotations are objects here, not strings: torch 2.4 makes an operator's schema of them so.
+"""
 
 from typing import Any
 
@@ -15,6 +15,11 @@ from torch import Tensor
 from npu_kernels.ascend_c import backward as ascend_backward
 from npu_kernels.ascend_c import forward as ascend_forward
 from npu_kernels.flash_attn.tensors import encoded, gradient, kernel_for, rows, run
+
+if not hasattr(torch.library, "custom_op"):
+    raise ImportError(
+        f"torch {torch.__version__} has no torch.library.custom_op: install torch 2.4.0 or later"
+    )
 
 
 @torch.library.custom_op("npu_flash::forward", mutates_args=())

@@ -20,6 +20,7 @@ from npu_kernels.ascend_c.choose import kernel
 from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.ascend_c.tile_bits import TILE, TileBits
+from npu_kernels.flash_attn.checks import check_total
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, Array
 
@@ -95,8 +96,8 @@ def encoded(
         softcap=softcap or None,
         slopes=None if slopes is None else slopes.detach().contiguous(),
         sink=None if sink is None else sink.detach().contiguous(),
-        cu_seqlens_q=_offsets(cu_seqlens_q),
-        cu_seqlens_k=_offsets(cu_seqlens_k),
+        cu_seqlens_q=_offsets("cu_seqlens_q", cu_seqlens_q, q),
+        cu_seqlens_k=_offsets("cu_seqlens_k", cu_seqlens_k, k),
     )
     if rng is None:
         return problem
@@ -146,5 +147,9 @@ def gradient(tensor: Tensor) -> Tensor:
     return tensor.detach().contiguous() if expanded else rows(tensor)
 
 
-def _offsets(cu_seqlens: Tensor | None) -> Array | None:
-    return None if cu_seqlens is None else cu_seqlens.to(torch.int64).numpy()
+def _offsets(name: str, cu_seqlens: Tensor | None, rows_of: Tensor) -> Array | None:
+    """Checked against their tensor here, where also a compiled call knows their values."""
+    if cu_seqlens is None:
+        return None
+    check_total(name, cu_seqlens, rows_of.shape[0])
+    return cu_seqlens.to(torch.int64).numpy()

@@ -163,6 +163,7 @@ def test_a_bad_argument_is_refused_by_name(library, change, says):
             library,
             "npu_dropout_mask",
             structs.DropoutMaskStruct(**(fields | change)),
+            batch=2,
             reads={},
             writes=[],
             options=EmulatorOptions(cores=1),
