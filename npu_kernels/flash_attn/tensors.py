@@ -152,4 +152,5 @@ def _offsets(name: str, cu_seqlens: Tensor | None, rows_of: Tensor) -> Array | N
     if cu_seqlens is None:
         return None
     check_total(name, cu_seqlens, rows_of.shape[0])
-    return cu_seqlens.to(torch.int64).numpy()
+    offsets: Array = cu_seqlens.to(torch.int64).numpy()
+    return offsets
