@@ -119,8 +119,8 @@ INJECTIONS = {
     ),
     "l1-one-block-too-small": Injection(
         file=CUBE,
-        old="pipe_.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes));",
-        new="pipe_.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes - 32));",
+        old="pipe.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes));",
+        new="pipe.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes - 32));",
         says=("writes L1 bytes", "outside of the tensor"),
     ),
     "l0c-over-allocated": Injection(
@@ -219,14 +219,14 @@ INJECTIONS = {
     ),
     "ub-one-block-too-small": Injection(
         file=VECTOR,
-        old="pipe_.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
-        new="pipe_.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes - 32));",
+        old="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
+        new="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes - 32));",
         says=("writes UB bytes", "outside of the tensor"),
     ),
     "ub-over-allocated": Injection(
         file=VECTOR,
-        old="pipe_.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
-        new="pipe_.InitBuffer(acc_, u32(105 * 1024));",
+        old="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
+        new="pipe.InitBuffer(acc_, u32(105 * 1024));",
         says=("InitBuffer", "UB has", "left of 188160"),
     ),
     "cast-without-rounding-to-bf16": Injection(

@@ -23,8 +23,9 @@ template <typename Core>
 __aicore__ inline void process(GM_ADDR at) {
   BackwardArguments arguments;
   read_arguments(arguments, at);
+  TPipe pipe;
   Core core;
-  core.init(arguments);
+  core.init(pipe, arguments);
   core.process();
 }
 

@@ -16,7 +16,7 @@ namespace flash {
 template <typename T, Pass pass>
 class GradientCube {
  public:
-  __aicore__ inline void init(const BackwardArguments& arguments) {
+  __aicore__ inline void init(TPipe& pipe, const BackwardArguments& arguments) {
     tiling_ = &arguments.tiling;
     const Tiling& t = tiling_->problem;
     const Addresses& problem = arguments.problem;
@@ -28,13 +28,13 @@ class GradientCube {
     dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(arguments.gradients.dout));
     constexpr int64_t of_queries = pass == Pass::keys ? slots : 1;
     constexpr int64_t of_keys = pass == Pass::keys ? 1 : slots;
-    pipe_.InitBuffer(q_l1_, u32(of_queries * elements(t.head_dim) * value_bytes));
-    pipe_.InitBuffer(dout_l1_, u32(of_queries * elements(t.head_dim_v) * value_bytes));
-    pipe_.InitBuffer(k_l1_, u32(of_keys * elements(t.head_dim) * value_bytes));
-    pipe_.InitBuffer(v_l1_, u32(of_keys * elements(t.head_dim_v) * value_bytes));
-    pipe_.InitBuffer(p_l1_, u32(block_q * block_k * value_bytes));
-    pipe_.InitBuffer(ds_l1_, u32(block_q * block_k * value_bytes));
-    legs_.init(pipe_);
+    pipe.InitBuffer(q_l1_, u32(of_queries * elements(t.head_dim) * value_bytes));
+    pipe.InitBuffer(dout_l1_, u32(of_queries * elements(t.head_dim_v) * value_bytes));
+    pipe.InitBuffer(k_l1_, u32(of_keys * elements(t.head_dim) * value_bytes));
+    pipe.InitBuffer(v_l1_, u32(of_keys * elements(t.head_dim_v) * value_bytes));
+    pipe.InitBuffer(p_l1_, u32(block_q * block_k * value_bytes));
+    pipe.InitBuffer(ds_l1_, u32(block_q * block_k * value_bytes));
+    legs_.init(pipe);
   }
 
   // Two steps deep, as the forward.
@@ -229,7 +229,6 @@ class GradientCube {
   GlobalTensor<T> k_;
   GlobalTensor<T> v_;
   GlobalTensor<T> dout_;
-  TPipe pipe_;
   TBuf<TPosition::A1> q_l1_;     // (block_q, head_dim), twice if visited
   TBuf<TPosition::A1> dout_l1_;  // (block_q, head_dim_v), the same
   TBuf<TPosition::B1> k_l1_;     // (block_k, head_dim), the same

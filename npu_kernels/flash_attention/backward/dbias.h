@@ -12,15 +12,15 @@ namespace flash {
 
 class BiasGradient {
  public:
-  __aicore__ inline void init(const BackwardArguments& arguments) {
+  __aicore__ inline void init(TPipe& pipe, const BackwardArguments& arguments) {
     tiling_ = &arguments.tiling;
     sequences_.init(gm(arguments.problem.tables));
     dx_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.dx));
     dbias_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.dbias));
-    pipe_.InitBuffer(parts_, slots, u32(half_q * block_k * float_bytes));
-    pipe_.InitBuffer(sums_, 1, u32(half_q * block_k * float_bytes));
-    pipe_.InitBuffer(rows_, 1, u32(half_q * float_bytes));
-    scratch_.init(pipe_, u32(half_q));
+    pipe.InitBuffer(parts_, slots, u32(half_q * block_k * float_bytes));
+    pipe.InitBuffer(sums_, 1, u32(half_q * block_k * float_bytes));
+    pipe.InitBuffer(rows_, 1, u32(half_q * float_bytes));
+    scratch_.init(pipe, u32(half_q));
   }
 
   __aicore__ inline void process() {
@@ -130,7 +130,6 @@ class BiasGradient {
   Sequences sequences_;
   GlobalTensor<float> dx_;
   GlobalTensor<float> dbias_;
-  TPipe pipe_;
   TQue<TPosition::VECIN, 1> parts_;  // 2 x (half_q, block_k)
   TQue<TPosition::VECOUT, 1> sums_;  // (half_q, block_k)
   TQue<TPosition::VECOUT, 1> rows_;  // (half_q)

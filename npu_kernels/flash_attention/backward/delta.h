@@ -13,7 +13,7 @@ template <typename T>
 class DeltaCore {
  public:
   // Two cores share a group's tasks, each its half of the queries.
-  __aicore__ inline void init(const BackwardArguments& arguments) {
+  __aicore__ inline void init(TPipe& pipe, const BackwardArguments& arguments) {
     tiling_ = &arguments.tiling;
     const Tiling& t = tiling_->problem;
     const GradientAddresses& gradients = arguments.gradients;
@@ -23,17 +23,17 @@ class DeltaCore {
     out_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(arguments.problem.out));
     dout_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(gradients.dout));
     delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(gradients.delta));
-    pipe_.InitBuffer(out_rows_, slots, u32(slab * pitch_ * value_bytes));
-    pipe_.InitBuffer(dout_rows_, slots, u32(slab * pitch_ * value_bytes));
-    pipe_.InitBuffer(product_, u32(slab * pitch_ * float_bytes));
-    pipe_.InitBuffer(factor_, u32(slab * pitch_ * float_bytes));
-    pipe_.InitBuffer(folded_, u32(slab * block_k * float_bytes));
-    pipe_.InitBuffer(deltas_, slots, u32(half_q * float_bytes));
+    pipe.InitBuffer(out_rows_, slots, u32(slab * pitch_ * value_bytes));
+    pipe.InitBuffer(dout_rows_, slots, u32(slab * pitch_ * value_bytes));
+    pipe.InitBuffer(product_, u32(slab * pitch_ * float_bytes));
+    pipe.InitBuffer(factor_, u32(slab * pitch_ * float_bytes));
+    pipe.InitBuffer(folded_, u32(slab * block_k * float_bytes));
+    pipe.InitBuffer(deltas_, slots, u32(half_q * float_bytes));
     if (tiling_->has_dlse) {
       dlse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(gradients.dlse));
-      pipe_.InitBuffer(dlse_row_, slots, u32(half_q * float_bytes));
+      pipe.InitBuffer(dlse_row_, slots, u32(half_q * float_bytes));
     }
-    scratch_.init(pipe_, u32(slab));
+    scratch_.init(pipe, u32(slab));
   }
 
   __aicore__ inline void process() {
@@ -129,7 +129,6 @@ class DeltaCore {
   GlobalTensor<T> dout_;
   GlobalTensor<float> dlse_;
   GlobalTensor<float> delta_;
-  TPipe pipe_;
   TQue<TPosition::VECIN, 1> out_rows_;   // 2 x (slab, pitch)
   TQue<TPosition::VECIN, 1> dout_rows_;  // 2 x (slab, pitch)
   TQue<TPosition::VECIN, 1> dlse_row_;   // 2 x (half_q)

@@ -11,16 +11,16 @@ namespace flash {
 
 class SinkGradient {
  public:
-  __aicore__ inline void init(const BackwardArguments& arguments) {
+  __aicore__ inline void init(TPipe& pipe, const BackwardArguments& arguments) {
     tiling_ = &arguments.tiling;
     sink_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.problem.sink));
     lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.problem.lse));
     delta_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.delta));
     dsink_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(arguments.gradients.dsink));
-    pipe_.InitBuffer(lse_rows_, slots, u32(part * float_bytes));
-    pipe_.InitBuffer(delta_rows_, slots, u32(part * float_bytes));
-    pipe_.InitBuffer(acc_, u32(part * float_bytes));
-    pipe_.InitBuffer(result_, slots, u32(block_bytes));
+    pipe.InitBuffer(lse_rows_, slots, u32(part * float_bytes));
+    pipe.InitBuffer(delta_rows_, slots, u32(part * float_bytes));
+    pipe.InitBuffer(acc_, u32(part * float_bytes));
+    pipe.InitBuffer(result_, slots, u32(block_bytes));
   }
 
   __aicore__ inline void process() {
@@ -95,7 +95,6 @@ class SinkGradient {
   GlobalTensor<float> lse_;
   GlobalTensor<float> delta_;
   GlobalTensor<float> dsink_;
-  TPipe pipe_;
   TQue<TPosition::VECIN, 1> lse_rows_;    // 2 x (part)
   TQue<TPosition::VECIN, 1> delta_rows_;  // 2 x (part)
   TBuf<TPosition::VECCALC> acc_;          // (part)

@@ -19,7 +19,7 @@ namespace flash {
 template <typename T, Pass pass>
 class GradientVector {
  public:
-  __aicore__ inline void init(const BackwardArguments& arguments) {
+  __aicore__ inline void init(TPipe& pipe, const BackwardArguments& arguments) {
     tiling_ = &arguments.tiling;
     const Tiling& t = tiling_->problem;
     const Addresses& problem = arguments.problem;
@@ -34,19 +34,19 @@ class GradientVector {
     first_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(first));
     if (pass == Pass::keys) second_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(gradients.dv));
     const uint32_t tile = u32(gradient_slab * block_k);
-    pipe_.InitBuffer(products_, slots, 2 * tile * u32(float_bytes));
-    if (pass == Pass::keys) pipe_.InitBuffer(weights_, slots, tile * u32(value_bytes));
-    pipe_.InitBuffer(dscores_, slots, tile * u32(value_bytes));
-    pipe_.InitBuffer(loaded_rows_, 1, u32(2 * half_q * float_bytes));
-    pipe_.InitBuffer(rows_, u32(2 * half_q * float_bytes));
-    if (t.softcap > 0.0f) pipe_.InitBuffer(slope_, tile * u32(float_bytes));
+    pipe.InitBuffer(products_, slots, 2 * tile * u32(float_bytes));
+    if (pass == Pass::keys) pipe.InitBuffer(weights_, slots, tile * u32(value_bytes));
+    pipe.InitBuffer(dscores_, slots, tile * u32(value_bytes));
+    pipe.InitBuffer(loaded_rows_, 1, u32(2 * half_q * float_bytes));
+    pipe.InitBuffer(rows_, u32(2 * half_q * float_bytes));
+    if (t.softcap > 0.0f) pipe.InitBuffer(slope_, tile * u32(float_bytes));
     if (writes_dx()) {
       dx_gm_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(gradients.dx));
-      pipe_.InitBuffer(dx_, slots, tile * u32(float_bytes));
+      pipe.InitBuffer(dx_, slots, tile * u32(float_bytes));
     }
-    scratch_.init(pipe_, u32(gradient_slab));
-    scores_.init(pipe_, problem, t, gradient_slab, first_row_);
-    bits_.init(pipe_, problem, t, first_row_);
+    scratch_.init(pipe, u32(gradient_slab));
+    scores_.init(pipe, problem, t, gradient_slab, first_row_);
+    bits_.init(pipe, problem, t, first_row_);
   }
 
   // Two steps deep: the next tile comes before the results of a task, whose last sums the cube
@@ -243,7 +243,6 @@ class GradientVector {
   GlobalTensor<float> dx_gm_;
   GlobalTensor<T> first_;
   GlobalTensor<T> second_;
-  TPipe pipe_;
   TQue<TPosition::VECIN, 1> products_;     // 2 x (2, slab, block_k) fp32: S, dP
   TQue<TPosition::VECOUT, 1> weights_;     // P: 2 x (slab, block_k)
   TQue<TPosition::VECOUT, 1> dscores_;     // 2 x (slab, block_k)

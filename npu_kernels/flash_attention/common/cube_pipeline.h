@@ -143,7 +143,7 @@ class CubeLegs {
     FixpipeParamsV220 params;
     params.nSize = u16(columns);
     params.mSize = u16(rows);
-    params.srcStride = u16(rows);
+    params.srcStride = u16(round_up(rows, fractal));  // rows of a strip in L0C
     params.dstStride = u32(pitch);
     params.quantPre = NoQuant;
     params.ndNum = 1;

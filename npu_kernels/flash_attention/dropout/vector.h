@@ -17,18 +17,18 @@ constexpr int32_t never_kept = 0x7FFFFFFF;
 
 class DropoutCore {
  public:
-  __aicore__ inline void init(const MaskArguments& arguments) {
+  __aicore__ inline void init(TPipe& pipe, const MaskArguments& arguments) {
     tiling_ = &arguments.tiling;
     const auto tables = reinterpret_cast<GM_ADDR>(arguments.tables);
     bits_gm_.SetGlobalBuffer(reinterpret_cast<__gm__ uint8_t*>(arguments.bits));
     sequences_.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(tables + mask_sequences_at));
-    philox_.init(pipe_, tiling_->philox);
-    pipe_.InitBuffer(bits_, slots, static_cast<uint32_t>(bits_half_bytes));
-    pipe_.InitBuffer(counters_, static_cast<uint32_t>(philox_lanes * 4));
-    pipe_.InitBuffer(first_, static_cast<uint32_t>(half_q * 4));
-    pipe_.InitBuffer(within_, static_cast<uint32_t>(half_q * 4));
-    pipe_.InitBuffer(tables_, static_cast<uint32_t>(mask_sequences_at));
-    load_tables(tables);
+    philox_.init(pipe, tiling_->philox);
+    pipe.InitBuffer(bits_, slots, static_cast<uint32_t>(bits_half_bytes));
+    pipe.InitBuffer(counters_, static_cast<uint32_t>(philox_lanes * 4));
+    pipe.InitBuffer(first_, static_cast<uint32_t>(half_q * 4));
+    pipe.InitBuffer(within_, static_cast<uint32_t>(half_q * 4));
+    pipe.InitBuffer(tables_, static_cast<uint32_t>(mask_sequences_at));
+    load_tables(pipe, tables);
   }
 
   __aicore__ inline void process() {
@@ -151,11 +151,11 @@ class DropoutCore {
     sequence_.first_element = sequences_.GetValue(at + 4);
   }
 
-  __aicore__ inline void load_tables(GM_ADDR tables) {
+  __aicore__ inline void load_tables(TPipe& pipe, GM_ADDR tables) {
     GlobalTensor<int32_t> from;
     from.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(tables));
     DataCopy(tables_.Get<int32_t>(), from, static_cast<uint32_t>(mask_sequences_at / 4));
-    const TEventID loaded = pipe_.FetchEventID(HardEvent::MTE2_V);
+    const TEventID loaded = pipe.FetchEventID(HardEvent::MTE2_V);
     SetFlag<HardEvent::MTE2_V>(loaded);
     WaitFlag<HardEvent::MTE2_V>(loaded);
   }
@@ -166,7 +166,6 @@ class DropoutCore {
                     ub_limit,
                 "UB");
 
-  TPipe pipe_;
   const MaskTiling* tiling_ = nullptr;
   MaskSequence sequence_{};
   GlobalTensor<uint8_t> bits_gm_;
@@ -182,8 +181,9 @@ class DropoutCore {
 __aicore__ inline void dropout_mask(GM_ADDR at) {
   MaskArguments arguments;
   read_arguments(arguments, at);
+  TPipe pipe;
   DropoutCore core;
-  core.init(arguments);
+  core.init(pipe, arguments);
   core.process();
 }
 

@@ -15,7 +15,7 @@ namespace flash {
 template <typename T>
 class CubeCore {
  public:
-  __aicore__ inline void init(const Addresses& addresses, const Tiling& tiling) {
+  __aicore__ inline void init(TPipe& pipe, const Addresses& addresses, const Tiling& tiling) {
     tiling_ = &tiling;
     tables_ = gm(addresses.tables);
     workspace_.init(gm(addresses.workspace), GetBlockIdx(), tiling.head_dim_v);
@@ -24,11 +24,11 @@ class CubeCore {
     v_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.v));
     const int64_t d = round_up(tiling.head_dim, fractal);
     const int64_t d_v = round_up(tiling.head_dim_v, fractal);
-    pipe_.InitBuffer(q_l1_, u32(block_q * d * value_bytes));
-    pipe_.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes));
-    pipe_.InitBuffer(v_l1_, u32(slots * block_k * d_v * value_bytes));
-    pipe_.InitBuffer(p_l1_, u32(slots * block_q * block_k * value_bytes));
-    legs_.init(pipe_);
+    pipe.InitBuffer(q_l1_, u32(block_q * d * value_bytes));
+    pipe.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes));
+    pipe.InitBuffer(v_l1_, u32(slots * block_k * d_v * value_bytes));
+    pipe.InitBuffer(p_l1_, u32(slots * block_q * block_k * value_bytes));
+    legs_.init(pipe);
   }
 
   // Two steps deep: the cube multiplies Q K^T of the next tile while the AIVs turn this one's
@@ -159,7 +159,6 @@ class CubeCore {
   GlobalTensor<T> q_;
   GlobalTensor<T> k_;
   GlobalTensor<T> v_;
-  TPipe pipe_;
   TBuf<TPosition::A1> q_l1_;  // (block_q, head_dim)
   TBuf<TPosition::B1> k_l1_;  // 2 x (block_k, head_dim)
   TBuf<TPosition::B1> v_l1_;  // 2 x (block_k, head_dim_v)

@@ -21,14 +21,15 @@ template <typename T>
 __aicore__ inline void forward(GM_ADDR at) {
   ForwardArguments arguments;
   read_arguments(arguments, at);
+  TPipe pipe;  // outside of the core: an object that holds it stays in memory
   if ASCEND_IS_AIC {
     CubeCore<T> core;
-    core.init(arguments.addresses, arguments.tiling);
+    core.init(pipe, arguments.addresses, arguments.tiling);
     core.process();
   }
   if ASCEND_IS_AIV {
     VectorCore<T> core;
-    core.init(arguments.addresses, arguments.tiling);
+    core.init(pipe, arguments.addresses, arguments.tiling);
     core.process();
   }
 }

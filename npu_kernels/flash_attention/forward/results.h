@@ -39,6 +39,8 @@ class Results {
 
   // out = acc / l, lse = m + ln l, of the tile's queries. Overwrites all three.
   __aicore__ inline void write(const Tile& tile, const RunningRows& of, SlabScratch& scratch) {
+    const int64_t rows = half_rows(tile.rows, first_row_);
+    if (rows == 0) return;
     const float sink = sink_of(tile);
     const bool has_sink = sink > minus_infinity;
     CompareScalar(sees_keys_.Get<uint8_t>(), of.l, 0.0f, CMPMODE::GT, u32(half_q));
@@ -52,7 +54,6 @@ class Results {
       PipeBarrier<PIPE_V>();
     }
 
-    const int64_t rows = half_rows(tile.rows, first_row_);
     for (int64_t row = 0; row < rows; row += slab_) {
       const uint32_t n = u32(round_up(min_of(slab_, rows - row), fractal));
       const LocalTensor<float> acc = of.acc[u32(row) * pitch_];

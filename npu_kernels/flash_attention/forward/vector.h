@@ -19,7 +19,7 @@ namespace flash {
 template <typename T>
 class VectorCore {
  public:
-  __aicore__ inline void init(const Addresses& addresses, const Tiling& tiling) {
+  __aicore__ inline void init(TPipe& pipe, const Addresses& addresses, const Tiling& tiling) {
     tiling_ = &tiling;
     tables_ = gm(addresses.tables);
     group_ = GetBlockIdx() / vector_cores;
@@ -27,15 +27,15 @@ class VectorCore {
     slab_ = slab_rows(tiling.head_dim_v);
     pitch_ = u32(round_up(tiling.head_dim_v, fractal));
     workspace_.init(gm(addresses.workspace), group_, tiling.head_dim_v);
-    pipe_.InitBuffer(s_, slots, u32(slab_ * block_k * float_bytes));
-    pipe_.InitBuffer(weights_, slots, u32(slab_ * block_k * value_bytes));
-    pipe_.InitBuffer(partial_, slots, u32(slab_ * pitch_ * float_bytes));
-    pipe_.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));
-    pipe_.InitBuffer(statistics_, u32(3 * slots * half_q * float_bytes));
-    scratch_.init(pipe_, u32(slab_));
-    scores_.init(pipe_, addresses, tiling, slab_, first_row_);
-    bits_.init(pipe_, addresses, tiling, first_row_);
-    results_.init(pipe_, addresses, tiling, first_row_);
+    pipe.InitBuffer(s_, slots, u32(slab_ * block_k * float_bytes));
+    pipe.InitBuffer(weights_, slots, u32(slab_ * block_k * value_bytes));
+    pipe.InitBuffer(partial_, slots, u32(slab_ * pitch_ * float_bytes));
+    pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));
+    pipe.InitBuffer(statistics_, u32(3 * slots * half_q * float_bytes));
+    scratch_.init(pipe, u32(slab_));
+    scores_.init(pipe, addresses, tiling, slab_, first_row_);
+    bits_.init(pipe, addresses, tiling, first_row_);
+    results_.init(pipe, addresses, tiling, first_row_);
   }
 
   // Two steps deep: the softmax of the next tile comes before the update by this tile's P V, which
@@ -198,7 +198,6 @@ class VectorCore {
   int64_t slab_ = 0;
   uint32_t pitch_ = 0;  // head_dim_v, rounded up to 16
   Workspace<T> workspace_;
-  TPipe pipe_;
   TQue<TPosition::VECIN, 1> s_;          // 2 x (slab, block_k) fp32
   TQue<TPosition::VECOUT, 1> weights_;   // 2 x (slab, block_k)
   TQue<TPosition::VECIN, 1> partial_;    // 2 x (slab, pitch) fp32
