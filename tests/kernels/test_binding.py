@@ -66,6 +66,7 @@ void say(NpuForward* f) {
   if (p.slopes) add("slope", p.slopes[p.slopes_stride_batch * (p.batch - 1) + p.heads_q - 1]);
   whole("groups", f->launch.groups), whole("checked", e.checked), whole("auto", e.auto_sync);
   whole("keeps", e.keeps_inf_nan), whole("mmad", e.mmad_order), whole("exp", e.exp_ulps);
+  whole("truncates", e.truncates), whole("ln", e.ln_ulps), whole("random", e.random_padding);
   whole("seed", static_cast<int64_t>(e.seed)), whole("threads", e.threads > 0);
   whole("workspace", f->launch.workspace_bytes), whole("stream", f->launch.stream != nullptr);
 }
@@ -163,7 +164,8 @@ def heard(launch: forward.Launch, *names: str) -> list[float]:
 
 def test_sizes_and_knobs_arrive(stub):
     options = EmulatorOptions(
-        auto_sync=True, keeps_inf_nan=True, mmad="exact", exp=4, cores=7, seed=9, fast=True
+        **{"auto_sync": True, "keeps_inf_nan": True, "truncates": True, "random_padding": True},
+        **{"mmad": "exact", "exp": 4, "ln": 5, "cores": 7, "seed": 9, "fast": True},
     )
     v = encode(numbers(2, 5, 2, 3), FP16)
     launch = ask(stub, v=v, options=options)
@@ -171,8 +173,10 @@ def test_sizes_and_knobs_arrive(stub):
     assert heard(launch, *sizes) == [2, 4, 2, 3, 5, 4, 3]
     turned = ("groups", "checked", "auto", "keeps", "mmad", "exp", "seed", "threads")
     assert heard(launch, *turned) == [7, 0, 1, 1, 2, 4, 9, 1]
+    varied = ("truncates", "ln", "random")
+    assert heard(launch, *varied) == [1, 5, 1]
     assert heard(launch, "workspace", "stream", "reserved") == [40, 0, 0]
-    assert heard(ask(stub), *turned) == [24, 1, 0, 0, 0, 0, 0, 1]
+    assert heard(ask(stub), *turned, *varied) == [24, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0]
 
 
 def test_every_number_of_a_question_arrives(stub):
