@@ -66,10 +66,12 @@ typedef struct NpuEmulation {
   int32_t auto_sync;      // 1: vector barriers that the stock build switch inserts may be missing
   int32_t keeps_inf_nan;  // 1: CTRL[48] = 1; 0: results of 16 bits saturate
   int32_t mmad_order;
-  int32_t exp_ulps;     // Exp is off by up to this much, chosen by seed
-  int32_t threads;      // groups that run side by side; 0: one
-  int32_t adversarial;  // 1: what is not ordered happens as late, or as early, as seed says
-  int32_t reserved;
+  int32_t exp_ulps;        // Exp is off by up to this much, chosen by seed
+  int32_t threads;         // groups that run side by side; 0: one
+  int32_t adversarial;     // 1: what is not ordered happens as late, or as early, as seed says
+  int32_t ln_ulps;         // as exp_ulps, of Ln
+  int32_t truncates;       // 1: the cube rounds its sums toward zero
+  int32_t random_padding;  // 1: DataCopyPad without padding leaves bits from seed behind the data
   uint64_t seed;
 } NpuEmulation;
 

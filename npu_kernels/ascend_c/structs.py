@@ -61,7 +61,9 @@ class EmulationStruct(ctypes.Structure):
         ("exp_ulps", ctypes.c_int32),
         ("threads", ctypes.c_int32),
         ("adversarial", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
+        ("ln_ulps", ctypes.c_int32),
+        ("truncates", ctypes.c_int32),
+        ("random_padding", ctypes.c_int32),
         ("seed", ctypes.c_uint64),
     )
 

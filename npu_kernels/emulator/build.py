@@ -136,7 +136,8 @@ class _Object:
 
 
 def _object(source: Path, places: Sequence[Path], flags: tuple[str, ...]) -> _Object:
-    return _Object(source, flags, _key(_digest(_read_by(source, places)), *flags))
+    named = (Path(flag.removeprefix("-I")) for flag in flags if flag.startswith("-I"))
+    return _Object(source, flags, _key(_digest(_read_by(source, [*named, *places])), *flags))
 
 
 def _read_by(source: Path, places: Sequence[Path]) -> list[Path]:

@@ -46,6 +46,7 @@ void say(NpuForward* f) {
   if (p.slopes) add("slope", p.slopes[p.slopes_stride_batch * (p.batch - 1) + p.heads_q - 1]);
   whole("groups", f->launch.groups), whole("checked", e.checked), whole("auto", e.auto_sync);
   whole("keeps", e.keeps_inf_nan), whole("mmad", e.mmad_order), whole("exp", e.exp_ulps);
+  whole("truncates", e.truncates), whole("ln", e.ln_ulps), whole("random", e.random_padding);
   whole("seed", static_cast<int64_t>(e.seed)), whole("threads", e.threads > 0);
   whole("workspace", f->launch.workspace_bytes), whole("stream", f->launch.stream != nullptr);
 }

@@ -132,7 +132,8 @@ def test_a_repeated_bias_gives_the_bits_of_an_expanded_one(kernel, name):
 TURNED = [
     *(f"mmad={order}" for order in MMAD_ORDERS),
     *("exp=1 seed=5", "exp=4 seed=6", "keeps-inf-nan"),
-    "mmad=tree16 exp=4 seed=7 keeps-inf-nan",
+    *("truncates", "mmad=tree16 truncates", "ln=1 seed=5", "ln=4 seed=6"),
+    "mmad=tree16 truncates exp=4 ln=4 random-padding seed=7 keeps-inf-nan",
 ]
 
 
@@ -164,13 +165,25 @@ def test_bits_do_not_depend_on_the_number_of_cores_nor_on_checking(kernel, forma
     assert same(with_options(kernel, problem, *options))
 
 
+@pytest.mark.parametrize("name", ["bias", "bias-of-keys", "bias-of-queries"])
+def test_only_a_bias_of_queries_uses_what_a_copy_leaves_behind_a_row(kernel, name):
+    """It spreads the row's only value over 32 B: the documentation says that it is repeated."""
+    problem = every_feature.featured(name, "fp16")
+    random = (EmulatorOptions(random_padding=True, seed=seed) for seed in (1, 2))
+    unmoved = same(with_options(kernel, problem, EmulatorOptions(), *random))
+    assert unmoved == (name != "bias-of-queries")
+
+
 def test_knobs_change_bits(kernel):
     problem = every_feature.everything("fp16", head_dim=128)
     assert not same(
         with_options(kernel, problem, EmulatorOptions(), EmulatorOptions(mmad="tree16"))
     )
+    for knob in ("exp", "ln"):
+        seeds = (EmulatorOptions(**{knob: 4}, seed=seed) for seed in (1, 2))
+        assert not same(with_options(kernel, problem, *seeds))
     assert not same(
-        with_options(kernel, problem, *(EmulatorOptions(exp=4, seed=seed) for seed in (1, 2)))
+        with_options(kernel, problem, EmulatorOptions(), EmulatorOptions(truncates=True))
     )
 
 

@@ -113,7 +113,8 @@ def test_values_may_have_a_length_of_their_own(kernel, head_dim, head_dim_v):
 TURNED = [
     *(f"mmad={order}" for order in MMAD_ORDERS),
     *("exp=1 seed=5", "exp=4 seed=6", "keeps-inf-nan"),
-    "mmad=tree16 exp=4 seed=7 keeps-inf-nan",
+    *("truncates", "mmad=tree16 truncates", "ln=1 seed=5", "ln=4 seed=6"),
+    "mmad=tree16 truncates exp=4 ln=4 random-padding seed=7 keeps-inf-nan",
 ]
 
 

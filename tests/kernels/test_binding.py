@@ -60,7 +60,8 @@ def received(launch: forward.ForwardAnswer, *names: str) -> list[float]:
 
 def test_sizes_and_knobs_arrive(echo):
     options = EmulatorOptions(
-        auto_sync=True, keeps_inf_nan=True, mmad="exact", exp=4, cores=7, seed=9, fast=True
+        **{"auto_sync": True, "keeps_inf_nan": True, "truncates": True, "random_padding": True},
+        **{"mmad": "exact", "exp": 4, "ln": 5, "cores": 7, "seed": 9, "fast": True},
     )
     v = encode(numbers(2, 5, 2, 3), FP16)
     launch = ask(echo, v=v, options=options)

@@ -204,7 +204,8 @@ void mmad(const Place& c, const Place& a, const Place& b, Type type, const Ascen
         std::memcpy(panels.c.data() + i * pitch + j * fractal_side, from + i * c_row, c_row);
       }
     }
-    multiply(panels, m, pitch, k, adds, it.core.options().mmad_order);
+    const Options& options = it.core.options();
+    multiply(panels, m, pitch, k, adds, {options.mmad_order, options.mmad_truncates});
     for (int64_t j = 0; j < n_fractals; ++j) store_column(it, c, panels, j, m, n, pitch);
   });
   in.core.counters.pipes[PIPE_M].macs += static_cast<uint64_t>(m * n * k);

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "machine/group.h"
+#include "numbers/scramble.h"
 
 namespace emulator {
 namespace {
@@ -68,6 +69,13 @@ Rows rows_of(const Instruction& in, const DataCopyParams& p) {
   const int64_t length = p.blockLen * block_bytes;
   return Rows{p.blockCount, length, length + p.srcStride * block_bytes,
               length + p.dstStride * block_bytes};
+}
+
+// Bytes [first, last) of a row.
+void fill_from_seed(uint8_t* row, int64_t first, int64_t last, uint32_t seed) {
+  for (int64_t at = first; at < last; ++at) {
+    row[at] = static_cast<uint8_t>(scramble(static_cast<uint32_t>(at), seed) >> 24);
+  }
 }
 
 // Documented as nothing, yet the instruction takes its place in the queue.
@@ -174,6 +182,7 @@ void copy_pad_in(const Place& dst, const Place& src, Type type, const DataCopyEx
   const int64_t dst_pitch = width + p.dstStride * block_bytes;
   for (int64_t r = 0; r < p.blockCount; ++r) in.read(src, r * src_pitch, length);
   const bool first_element = pad.left == 0 && pad.right == 0;
+  const bool by_seed = first_element && !pad.fills && in.core.options().random_padding;
   const bool random = !first_element && !pad.fills;  // the lanes around the data
   Arena& arena = in.core.arena(dst.memory);
   const auto around_data = [=, &arena](int64_t r, void (Arena::*act)(int64_t, int64_t)) {
@@ -196,6 +205,7 @@ void copy_pad_in(const Place& dst, const Place& src, Type type, const DataCopyEx
         std::memcpy(to + at, lane, static_cast<size_t>(size));
       }
       if (random) around_data(r, &Arena::fill_with_poison);
+      if (by_seed) fill_from_seed(to, length, width, fold(it.core.options().seed));
     }
   });
   count_in(in.core, dst, p.blockCount * length);

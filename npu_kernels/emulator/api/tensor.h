@@ -42,8 +42,10 @@ class LocalTensor {
     std::memcpy(&value, from, sizeof(T));
     return value;
   }
-  void SetValue(uint32_t index, T value, Site site = Site()) const {
+  template <typename T1>
+  void SetValue(const uint32_t index, const T1 element, Site site = Site()) const {
     emulator::Instruction instruction(emulator::this_core(), PIPE_S, "SetValue", site);
+    const T value = static_cast<T>(element);
     uint8_t* to = instruction.write(place_, index * size, size);
     instruction.run([=](const emulator::Instruction&) { std::memcpy(to, &value, sizeof(T)); });
   }

@@ -52,7 +52,8 @@ std::string emulation_lines() {
   using S = NpuEmulation;
   return lines("NpuEmulation", sizeof(S),
                {FIELD(checked), FIELD(auto_sync), FIELD(keeps_inf_nan), FIELD(mmad_order),
-                FIELD(exp_ulps), FIELD(threads), FIELD(adversarial), FIELD(reserved), FIELD(seed)});
+                FIELD(exp_ulps), FIELD(threads), FIELD(adversarial), FIELD(ln_ulps),
+                FIELD(truncates), FIELD(random_padding), FIELD(seed)});
 }
 
 std::string counters_lines() {
