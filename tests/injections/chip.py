@@ -16,18 +16,18 @@ INJECTIONS = {
     # --- The cube core's pipes ---
     "l1-read-before-it-is-loaded": Injection(
         file=CUBE,
-        old="""    legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
-    SetFlag<HardEvent::MTE2_MTE1>(slot);
-    WaitFlag<HardEvent::MTE2_MTE1>(slot);
+        old="""      legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
+      SetFlag<HardEvent::MTE2_MTE1>(slot);
+      WaitFlag<HardEvent::MTE2_MTE1>(slot);
 """,
-        new="""    legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
+        new="""      legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
 """,
         says=("LoadData", "RAW", "no MTE2_MTE1 wait", "L1"),
     ),
     "l1-loaded-while-it-is-read": Injection(
         file=CUBE,
-        old="    WaitFlag<HardEvent::MTE1_MTE2>(k_free + slot);\n    // All",
-        new="    // All",
+        old="    WaitFlag<HardEvent::MTE1_MTE2>(panel_free + slot);\n    return slot;",
+        new="    return slot;",
         says=("SetFlag", "MTE1_MTE2 id 1 is set twice without a wait"),
     ),
     "l0-read-before-it-is-loaded": Injection(
@@ -119,8 +119,8 @@ INJECTIONS = {
     ),
     "l1-one-block-too-small": Injection(
         file=CUBE,
-        old="pipe.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes));",
-        new="pipe.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes - 32));",
+        old="u32(slots * panel_bytes(tiling.head_dim))",
+        new="u32(slots * panel_bytes(tiling.head_dim) - 32)",
         says=("writes L1 bytes", "outside of the tensor"),
     ),
     "l0c-over-allocated": Injection(
@@ -179,29 +179,29 @@ INJECTIONS = {
     ),
     "queue-read-before-dequeued": Injection(
         file=VECTOR,
-        old="    s_.EnQue(s);\n    return s_.template DeQue<float>();",
-        new="    s_.EnQue(s);\n    return s;",
+        old="    loaded_.EnQue(s);\n    return loaded_.template DeQue<float>();",
+        new="    loaded_.EnQue(s);\n    return s;",
         says=("Muls", "RAW", "no MTE2_V wait", "UB"),
     ),
     "tensor-not-freed": Injection(
         file=VECTOR,
-        old="    s_.FreeTensor(s);\n",
+        old="    loaded_.FreeTensor(s);\n",
         new="",
         says=("AllocTensor", "all 2 buffers of this VECIN queue are held"),
     ),
     "tensor-freed-twice": Injection(
         file=VECTOR,
-        old="    s_.FreeTensor(s);\n",
-        new="    s_.FreeTensor(s);\n    s_.FreeTensor(s);\n",
+        old="    loaded_.FreeTensor(s);\n",
+        new="    loaded_.FreeTensor(s);\n    loaded_.FreeTensor(s);\n",
         says=("FreeTensor", "freed twice"),
     ),
     "tensor-freed-before-its-last-use": Injection(
         file=VECTOR,
-        old="""    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
-    s_.FreeTensor(s);
+        old="""    Cast(p, s, RoundMode::CAST_RINT, u32(step.tiles) * n * u32(block_k));
+    loaded_.FreeTensor(s);
 """,
-        new="""    s_.FreeTensor(s);
-    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
+        new="""    loaded_.FreeTensor(s);
+    Cast(p, s, RoundMode::CAST_RINT, u32(step.tiles) * n * u32(block_k));
 """,
         says=("Cast", "reads UB bytes", "which is free since"),
     ),
@@ -246,7 +246,7 @@ INJECTIONS = {
     # --- What only the numbers show ---
     "tail-not-masked": Injection(
         file=VECTOR,
-        old="      if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);\n",
+        old="    if (keys < block_k) hide_tail(s, u32(keys), n);\n",
         new="",
         asked={"seqlen_k": 100, "mask": Mask()},
         by="judge",

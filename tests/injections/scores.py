@@ -108,8 +108,8 @@ INJECTIONS_OF_SCORES = {
     ),
     "bits-freed-before-their-last-use": Injection(
         file=VECTOR,
-        old="    if (rows > 0) bits_.take(tile);\n",
-        new="    if (rows > 0) bits_.take(tile);\n    if (rows > 0) bits_.release();\n",
+        old="    if (rows > 0) bits_.take(step);\n",
+        new="    if (rows > 0) bits_.take(step);\n    if (rows > 0) bits_.release();\n",
         says=("Select", "reads UB bytes", "which is free since"),
     ),
     "keep-of-the-first-half": judged(
@@ -117,7 +117,7 @@ INJECTIONS_OF_SCORES = {
     ),
     "keep-not-joined": judged(
         BITS,
-        "And(visible, visible, keep, count);",
+        "And(visible, visible, words(bits, keep_part), count);",
         "",
         {"mask": Mask(window=(None, 0), keep=KEEP)},
     ),
@@ -180,11 +180,11 @@ INJECTIONS_OF_SCORES = {
     ),
     "bias-under-the-softcap": judged(
         VECTOR,
-        """      scores_.scale_and_cap(s, n);
-      scores_.add_pairs(s, tile, row, n, scratch_);
+        """      scores_.scale_and_cap(s, tiles * n);
+      for (uint32_t i = 0; i < tiles; ++i) see(s[i * n * u32(block_k)], step, i, row, n);
 """,
-        """      scores_.add_pairs(s, tile, row, n, scratch_);
-      scores_.scale_and_cap(s, n);
+        """      for (uint32_t i = 0; i < tiles; ++i) see(s[i * n * u32(block_k)], step, i, row, n);
+      scores_.scale_and_cap(s, tiles * n);
 """,
         {"bias": BIAS, **CAPPED},
     ),
@@ -255,11 +255,11 @@ INJECTIONS_OF_SCORES = {
     # --- Dropout ---
     "dropout-before-the-row-sum": judged(
         VECTOR,
-        """      add_sum(l, alpha, s, n);
-      bits_.drop(s, row, n);
+        """      add_sum(l, alpha, s, n, tiles);
+      for (uint32_t i = 0; i < tiles; ++i) bits_.drop(s[i * n * u32(block_k)], i, row, n);
 """,
-        """      bits_.drop(s, row, n);
-      add_sum(l, alpha, s, n);
+        """      for (uint32_t i = 0; i < tiles; ++i) bits_.drop(s[i * n * u32(block_k)], i, row, n);
+      add_sum(l, alpha, s, n, tiles);
 """,
         DROPPED,
     ),
@@ -268,8 +268,8 @@ INJECTIONS_OF_SCORES = {
     ),
     "dropout-by-the-bits-of-the-mask": Injection(
         file=BITS,
-        old="bits_[dropout_part + u32(row * bits_row_bytes)]",
-        new="bits_[u32(row * bits_row_bytes)]",
+        old="part(i, dropout_part, row)",
+        new="part(i, visible_part, row)",
         asked=DROPPED,
         says=("Select", "reads UB bytes", "which nobody wrote"),
     ),

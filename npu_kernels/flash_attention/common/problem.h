@@ -71,6 +71,11 @@ struct Tiling {
   int64_t first_task[max_groups + 1];  // group g does tasks [first_task[g], first_task[g + 1])
 };
 
+BOTH_SIDES inline ForwardPlan forward_plan(const Tiling& t) {
+  const bool has_pair_inputs = t.has_bias || t.has_keep || t.keep_prob < 1.0f;
+  return forward_plan(t.head_dim, t.head_dim_v, has_pair_inputs);
+}
+
 BOTH_SIDES inline int64_t shift_of(const Tiling& t, const Sequence& s) {
   return t.top_left ? 0 : s.seqlen_k - s.seqlen_q;
 }
@@ -90,14 +95,14 @@ struct KeyRange {
 
   BOTH_SIDES inline bool is_empty() const { return prefix == 0 && begin == end; }
   BOTH_SIDES inline int64_t first() const { return prefix > 0 ? 0 : begin; }
-  // The tile after the one that begins at `key`; `end` or more: there is none.
-  BOTH_SIDES inline int64_t after(int64_t key) const {
-    const int64_t next = key + block_k;
-    return next < prefix ? next : max_of(next, begin);
+  // Where it goes on behind `key`, a multiple of block_k; `end` or more: nowhere.
+  BOTH_SIDES inline int64_t from(int64_t key) const {
+    return key < prefix ? key : max_of(key, begin);
   }
   BOTH_SIDES inline bool holds(int64_t key) const { return key < prefix || key < end; }
-  BOTH_SIDES inline int64_t keys(int64_t key) const {  // of the tile that begins at `key`
-    return min_of(block_k, (key < prefix ? prefix : end) - key);
+  // How many follow each other from `key` on, which it holds; `most` or fewer.
+  BOTH_SIDES inline int64_t keys(int64_t key, int64_t most) const {
+    return min_of(most, (key < prefix ? prefix : end) - key);
   }
   BOTH_SIDES inline int64_t tiles() const {
     return ceil_div(prefix, block_k) + ceil_div(end - begin, block_k);
@@ -158,7 +163,8 @@ struct Tile {
 
 // That of a task which begins at `key`.
 BOTH_SIDES inline Tile tile_of(const Task& task, int64_t key) {
-  return Tile{task.sequence, task.batch, task.head, task.row, task.rows, key, task.keys.keys(key)};
+  const int64_t keys = task.keys.keys(key, block_k);
+  return Tile{task.sequence, task.batch, task.head, task.row, task.rows, key, keys};
 }
 
 // Rows of a tile for the vector core whose half of the block begins at first_row.

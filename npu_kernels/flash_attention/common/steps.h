@@ -67,13 +67,27 @@ class Tasks {
   Sequence sequence_{};
 };
 
-// One tile of keys for one block of queries.
+// Tiles side by side: those of one block of queries or, in the backward, of one block of keys.
 struct Step {
-  Tile tile;
-  bool is_first;  // of its task
+  Tile tile;         // the first one
+  int64_t tiles;     // 1..max_step_tiles
+  int64_t rows;      // of all tiles; or of each, if they share them
+  int64_t keys;      // likewise
+  int64_t row_step;  // from one tile to the next: block_q, or 0
+  int64_t key_step;  // 0, or block_k
+  bool is_first;     // of its task
   bool is_last;
   int64_t task_index;  // of this group's tasks that have steps
   int64_t index;       // of all steps of this group
+
+  __aicore__ inline Tile at(int64_t i) const {
+    Tile one = tile;
+    one.row += i * row_step;
+    one.key += i * key_step;
+    one.rows = min_of(block_q, rows - i * row_step);
+    one.keys = min_of(block_k, keys - i * key_step);
+    return one;
+  }
 
   // Which half of each double buffer. Statistics live as long as a task, all else as a step.
   __aicore__ inline uint32_t slot() const { return static_cast<uint32_t>(index % slots); }
@@ -82,8 +96,10 @@ struct Step {
 
 class Steps {
  public:
-  __aicore__ inline void init(GM_ADDR tables, const Tiling& tiling, int64_t group) {
+  // tiles: of a step, at most.
+  __aicore__ inline void init(GM_ADDR tables, const Tiling& tiling, int64_t group, int64_t tiles) {
     tasks_.init(tables, tiling, group);
+    span_ = tiles * block_k;
   }
 
   // False: that was the last one. Tasks that see no key, and tiles that the mask empties, have no
@@ -94,16 +110,24 @@ class Steps {
       key_ = task_.keys.first();
       if (!task_.keys.is_empty()) ++live_tasks_;
     }
-    const int64_t following = task_.keys.after(key_);
-    step = Step{tile_of(task_, key_), key_ == task_.keys.first(), !task_.keys.holds(following),
-                live_tasks_, steps_++};
-    key_ = following;
+    step.tile = tile_of(task_, key_);
+    step.keys = task_.keys.keys(key_, span_ - key_ % span_);
+    step.tiles = ceil_div(step.keys, block_k);
+    step.rows = task_.rows;
+    step.row_step = 0;
+    step.key_step = block_k;
+    step.is_first = key_ == task_.keys.first();
+    key_ = task_.keys.from(key_ + step.tiles * block_k);
+    step.is_last = !task_.keys.holds(key_);
+    step.task_index = live_tasks_;
+    step.index = steps_++;
     return true;
   }
 
  private:
   Tasks tasks_;
   Task task_{};
+  int64_t span_ = 0;  // keys of a step, at most
   int64_t key_ = 0;
   int64_t live_tasks_ = 0;
   int64_t steps_ = 0;

@@ -24,30 +24,29 @@ class VectorCore {
     tables_ = gm(addresses.tables);
     group_ = GetBlockIdx() / vector_cores;
     first_row_ = GetSubBlockIdx() * half_q;
-    slab_ = slab_rows(tiling.head_dim_v);
+    plan_ = forward_plan(tiling);
     pitch_ = u32(round_up(tiling.head_dim_v, fractal));
-    workspace_.init(gm(addresses.workspace), group_, tiling.head_dim_v);
-    pipe.InitBuffer(s_, slots, u32(slab_ * block_k * float_bytes));
-    pipe.InitBuffer(weights_, slots, u32(slab_ * block_k * value_bytes));
-    pipe.InitBuffer(partial_, slots, u32(slab_ * pitch_ * float_bytes));
+    workspace_.init(gm(addresses.workspace), group_, tiling.head_dim, tiling.head_dim_v);
+    pipe.InitBuffer(loaded_, slots, u32(plan_.slab * block_k * float_bytes));
+    pipe.InitBuffer(stored_, slots, u32(plan_.slab * block_k * value_bytes));
     pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));
     pipe.InitBuffer(statistics_, u32(3 * slots * half_q * float_bytes));
-    scratch_.init(pipe, u32(slab_));
-    scores_.init(pipe, addresses, tiling, slab_, first_row_);
-    bits_.init(pipe, addresses, tiling, first_row_);
+    scratch_.init(pipe, u32(plan_.slab));
+    scores_.init(pipe, addresses, tiling, plan_.slab, first_row_);
+    bits_.init(pipe, addresses, tiling, first_row_, plan_.tiles);
     results_.init(pipe, addresses, tiling, first_row_);
   }
 
-  // Two steps deep: the softmax of the next tile comes before the update by this tile's P V, which
+  // Two steps deep: the softmax of the next step comes before the update by this step's P V, which
   // the cube multiplies in the meantime.
   __aicore__ inline void process() {
     Tasks tasks;
     tasks.init(tables_, *tiling_, group_);
     for (Task task; tasks.next(task);) {
-      if (task.keys.is_empty()) results_.write_empty(tile_of(task, 0));
+      if (task.keys.is_empty()) results_.write_empty(tile_of(task, 0), stored_);
     }
     Steps steps;
-    steps.init(tables_, *tiling_, group_);
+    steps.init(tables_, *tiling_, group_, plan_.tiles);
     Step step;
     Step following;
     bool more = steps.next(step);
@@ -56,49 +55,57 @@ class VectorCore {
       more = steps.next(following);
       if (more) softmax(following);
       update(step);
-      if (step.is_last) results_.write(step.tile, running(step), scratch_);
+      if (step.is_last) results_.write(step.tile, running(step), scratch_, stored_);
       step = following;
     }
   }
 
  private:
-  // P = exp(x - m) of one tile, x its scores; m, l and alpha.
+  // P = exp(x - m) of a step's tiles, x their scores; m, l and alpha.
   __aicore__ inline void softmax(const Step& step) {
-    const Tile& tile = step.tile;
-    const int64_t rows = padded_rows(tile);
-    if (rows > 0) bits_.take(tile);
+    const int64_t rows = padded_rows(step.tile);
+    if (rows > 0) bits_.take(step);
     CrossCoreWaitFlag(scores_ready);
     if (step.is_first) forget(running(step));
 
-    for (int64_t row = 0; row < rows; row += slab_) {
-      const uint32_t n = u32(min_of(slab_, rows - row));
-      LocalTensor<float> s = load_scores(step, row, n);  // (n, block_k)
-      scores_.scale_and_cap(s, n);
-      scores_.add_pairs(s, tile, row, n, scratch_);
-      bits_.hide(s, row, n);
-      if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);
-
+    const uint32_t tiles = u32(step.tiles);
+    const int64_t slab = plan_.slab / step.tiles / block_lanes * block_lanes;
+    for (int64_t row = 0; row < rows; row += slab) {
+      const uint32_t n = u32(min_of(slab, rows - row));
+      LocalTensor<float> s = load_scores(step, row, n);  // (tiles, n, block_k)
+      scores_.scale_and_cap(s, tiles * n);
+      for (uint32_t i = 0; i < tiles; ++i) see(s[i * n * u32(block_k)], step, i, row, n);
       const LocalTensor<float> m = running(step).m[u32(row)];
       const LocalTensor<float> l = running(step).l[u32(row)];
       const LocalTensor<float> alpha = correction(step)[u32(row)];
-      raise_max(m, alpha, s, n);
-      scratch_.subtract_rows(s, m, n);
-      Exp(s, s, n * u32(block_k));  // 0 where hidden
+      raise_max(m, alpha, s, n, tiles);
+      scratch_.subtract_rows(s, m, n, tiles);
+      Exp(s, s, tiles * n * u32(block_k));  // 0 where hidden
       PipeBarrier<PIPE_V>();
-      add_sum(l, alpha, s, n);
-      bits_.drop(s, row, n);
+      add_sum(l, alpha, s, n, tiles);
+      for (uint32_t i = 0; i < tiles; ++i) bits_.drop(s[i * n * u32(block_k)], i, row, n);
       store_weights(step, row, s, n);
     }
     if (rows > 0) bits_.release();
     CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);
   }
 
+  // s: (n, block_k), of tile i of the step: what its rows from `row` on see.
+  __aicore__ inline void see(const LocalTensor<float>& s, const Step& step, int64_t i, int64_t row,
+                             uint32_t n) {
+    if (scores_.has_pairs()) scores_.add_pairs(s, step.at(i), row, n, scratch_);
+    bits_.hide(s, i, row, n);
+    const int64_t keys = step.keys - i * block_k;
+    if (keys < block_k) hide_tail(s, u32(keys), n);
+  }
+
   // acc = alpha acc + P V.
   __aicore__ inline void update(const Step& step) {
     CrossCoreWaitFlag(partial_ready);
     const int64_t rows = padded_rows(step.tile);
-    for (int64_t row = 0; row < rows; row += slab_) {
-      const uint32_t n = u32(min_of(slab_, rows - row));
+    const int64_t slab = value_rows(plan_.slab, pitch_);
+    for (int64_t row = 0; row < rows; row += slab) {
+      const uint32_t n = u32(min_of(slab, rows - row));
       LocalTensor<float> pv = load_partial(step, row, n);  // (n, pitch)
       const LocalTensor<float> acc = running(step).acc[u32(row) * pitch_];
       if (step.is_first) {
@@ -108,7 +115,7 @@ class VectorCore {
         Add(acc, acc, pv, n * pitch_);
       }
       PipeBarrier<PIPE_V>();
-      partial_.FreeTensor(pv);
+      loaded_.FreeTensor(pv);
     }
   }
 
@@ -122,57 +129,70 @@ class VectorCore {
 
   // m_new = max(m, row maxima of s); alpha = exp(m - m_new).
   __aicore__ inline void raise_max(const LocalTensor<float>& m, const LocalTensor<float>& alpha,
-                                   const LocalTensor<float>& s, uint32_t n) {
+                                   const LocalTensor<float>& s, uint32_t n, uint32_t tiles) {
     const LocalTensor<float> m_new = scratch_.per_row();
-    scratch_.row_max(m_new, s, n);
+    scratch_.row_max(m_new, s, n, tiles);
     Max(m_new, m_new, m, n);
     PipeBarrier<PIPE_V>();
     Sub(alpha, m, m_new, n);
     PipeBarrier<PIPE_V>();
-    Exp(alpha, alpha, n);  // 0 for the first tile in which the row sees a key
+    Exp(alpha, alpha, n);  // 0 for the first step in which the row sees a key
     Max(m, m, m_new, n);
     PipeBarrier<PIPE_V>();
   }
 
   // l = alpha l + row sums of p, which are not rounded yet.
   __aicore__ inline void add_sum(const LocalTensor<float>& l, const LocalTensor<float>& alpha,
-                                 const LocalTensor<float>& p, uint32_t n) {
-    const LocalTensor<float> in_tile = scratch_.per_row();
-    scratch_.row_sum(in_tile, p, n);
+                                 const LocalTensor<float>& p, uint32_t n, uint32_t tiles) {
+    const LocalTensor<float> in_step = scratch_.per_row();
+    scratch_.row_sum(in_step, p, n, tiles);
     Mul(l, l, alpha, n);
     PipeBarrier<PIPE_V>();
-    Add(l, l, in_tile, n);
+    Add(l, l, in_step, n);
     PipeBarrier<PIPE_V>();
   }
 
   // --- Between the workspace and UB ---
 
+  // Of each tile n rows of this half, from `row` on.
   __aicore__ inline LocalTensor<float> load_scores(const Step& step, int64_t row, uint32_t n) {
-    const LocalTensor<float> s = s_.template AllocTensor<float>();
-    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
-    DataCopy(s, workspace_.scores[step.slot()][place], n * u32(block_k));
-    s_.EnQue(s);
-    return s_.template DeQue<float>();
+    const LocalTensor<float> s = loaded_.template AllocTensor<float>();
+    DataCopyParams copy = rows_of_tiles(step, n, float_bytes);
+    copy.srcStride = u16((block_q - n) * block_k * float_bytes / block_bytes);
+    DataCopy(s, workspace_.scores[step.slot()][first_value(row)], copy);
+    loaded_.EnQue(s);
+    return loaded_.template DeQue<float>();
   }
 
   __aicore__ inline void store_weights(const Step& step, int64_t row, LocalTensor<float>& s,
                                        uint32_t n) {
-    LocalTensor<T> p = weights_.template AllocTensor<T>();
-    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
-    s_.FreeTensor(s);
-    weights_.EnQue(p);
-    p = weights_.template DeQue<T>();
-    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
-    DataCopy(workspace_.weights[step.slot()][place], p, n * u32(block_k));
-    weights_.FreeTensor(p);
+    LocalTensor<T> p = stored_.template AllocTensor<T>();
+    Cast(p, s, RoundMode::CAST_RINT, u32(step.tiles) * n * u32(block_k));
+    loaded_.FreeTensor(s);
+    stored_.EnQue(p);
+    p = stored_.template DeQue<T>();
+    DataCopyParams copy = rows_of_tiles(step, n, value_bytes);
+    copy.dstStride = u16((block_q - n) * block_k * value_bytes / block_bytes);
+    DataCopy(workspace_.weights[step.slot()][first_value(row)], p, copy);
+    stored_.FreeTensor(p);
+  }
+  __aicore__ static inline DataCopyParams rows_of_tiles(const Step& step, uint32_t n,
+                                                        int64_t bytes) {
+    DataCopyParams copy;
+    copy.blockCount = u16(step.tiles);
+    copy.blockLen = u16(n * block_k * bytes / block_bytes);
+    return copy;
+  }
+  __aicore__ inline uint64_t first_value(int64_t row) const {
+    return static_cast<uint64_t>((first_row_ + row) * block_k);
   }
 
   __aicore__ inline LocalTensor<float> load_partial(const Step& step, int64_t row, uint32_t n) {
-    const LocalTensor<float> pv = partial_.template AllocTensor<float>();
+    const LocalTensor<float> pv = loaded_.template AllocTensor<float>();
     const uint64_t place = static_cast<uint64_t>((first_row_ + row) * pitch_);
     DataCopy(pv, workspace_.partial[step.slot()][place], n * pitch_);
-    partial_.EnQue(pv);
-    return partial_.template DeQue<float>();
+    loaded_.EnQue(pv);
+    return loaded_.template DeQue<float>();
   }
 
   // --- Rows ---
@@ -195,12 +215,11 @@ class VectorCore {
   GM_ADDR tables_ = nullptr;
   int64_t group_ = 0;
   int64_t first_row_ = 0;  // 0 or 64: which half of each block of queries
-  int64_t slab_ = 0;
+  ForwardPlan plan_{};
   uint32_t pitch_ = 0;  // head_dim_v, rounded up to 16
   Workspace<T> workspace_;
-  TQue<TPosition::VECIN, 1> s_;          // 2 x (slab, block_k) fp32
-  TQue<TPosition::VECOUT, 1> weights_;   // 2 x (slab, block_k)
-  TQue<TPosition::VECIN, 1> partial_;    // 2 x (slab, pitch) fp32
+  TQue<TPosition::VECIN, 1> loaded_;     // scores or partial P V: 2 x (slab, block_k) fp32
+  TQue<TPosition::VECOUT, 1> stored_;    // weights or out: 2 x (slab, block_k)
   TBuf<TPosition::VECCALC> acc_;         // (half_q, pitch) fp32
   TBuf<TPosition::VECCALC> statistics_;  // m, l, alpha: 2 x (half_q) fp32 of each
   SlabScratch scratch_;

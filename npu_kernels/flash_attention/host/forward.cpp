@@ -15,7 +15,7 @@ void check_forward(const NpuForward& f) {
 }
 
 int64_t workspace_bytes(const NpuForward& f) {
-  return task_count(f.problem, f.launch.groups) * group_workspace_bytes(f.problem.head_dim_v);
+  return task_count(f.problem, f.launch.groups) * group_workspace_bytes(f.problem.head_dim, f.problem.head_dim_v);
 }
 
 Memory memory_of(const NpuForward& f) {
