@@ -16,12 +16,11 @@ INJECTIONS = {
     # --- The cube core's pipes ---
     "l1-read-before-it-is-loaded": Injection(
         file=CUBE,
-        old="""      legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
+        old="""tiling_->head_dim, tiling_->k.seqlen);
       SetFlag<HardEvent::MTE2_MTE1>(slot);
       WaitFlag<HardEvent::MTE2_MTE1>(slot);
 """,
-        new="""      legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
-""",
+        new="tiling_->head_dim, tiling_->k.seqlen);\n",
         says=("LoadData", "RAW", "no MTE2_MTE1 wait", "L1"),
     ),
     "l1-loaded-while-it-is-read": Injection(
@@ -107,8 +106,8 @@ INJECTIONS = {
     ),
     "rows-one-too-late": Injection(
         file=CUBE,
-        old="load_rows(k, k_[row], tile.keys,",
-        new="load_rows(k, k_[row + 40], tile.keys,",
+        old="k_[key_of(tiling_->k, step, i)]",
+        new="k_[key_of(tiling_->k, step, i) + 40]",
         says=("DataCopy(Nd2Nz)", "reads GM tensor k", "outside of the tensor"),
     ),
     "padding-rows-not-zeroed": Injection(
@@ -197,23 +196,23 @@ INJECTIONS = {
     ),
     "tensor-freed-before-its-last-use": Injection(
         file=VECTOR,
-        old="""    Cast(p, s, RoundMode::CAST_RINT, u32(step.tiles) * n * u32(block_k));
-    loaded_.FreeTensor(s);
+        old="""      Cast(p, s, RoundMode::CAST_RINT, tiles * n * u32(block_k));
+      loaded_.FreeTensor(s);
 """,
-        new="""    loaded_.FreeTensor(s);
-    Cast(p, s, RoundMode::CAST_RINT, u32(step.tiles) * n * u32(block_k));
+        new="""      loaded_.FreeTensor(s);
+      Cast(p, s, RoundMode::CAST_RINT, tiles * n * u32(block_k));
 """,
         says=("Cast", "reads UB bytes", "which is free since"),
     ),
     "ub-one-block-too-small": Injection(
         file=VECTOR,
-        old="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
-        new="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes - 32));",
+        old="pipe.InitBuffer(acc_, u32(plan_.blocks * half_q * pitch_ * float_bytes));",
+        new="pipe.InitBuffer(acc_, u32(plan_.blocks * half_q * pitch_ * float_bytes - 32));",
         says=("writes UB bytes", "outside of the tensor"),
     ),
     "ub-over-allocated": Injection(
         file=VECTOR,
-        old="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
+        old="pipe.InitBuffer(acc_, u32(plan_.blocks * half_q * pitch_ * float_bytes));",
         new="pipe.InitBuffer(acc_, u32(105 * 1024));",
         says=("InitBuffer", "UB has", "left of 188160"),
     ),
@@ -261,8 +260,9 @@ INJECTIONS = {
     ),
     "accumulator-not-rescaled": Injection(
         file=VECTOR,
-        old="        scratch_.multiply_rows(acc, correction(step)[u32(row)], n, pitch_);\n",
+        old="        scratch_.multiply_rows(acc, correction(step, block)[u32(row)], n, pitch_);\n",
         new="",
+        asked={"seqlen_k": 700},
         by="judge",
         says=("out",),
     ),

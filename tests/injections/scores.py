@@ -108,8 +108,8 @@ INJECTIONS_OF_SCORES = {
     ),
     "bits-freed-before-their-last-use": Injection(
         file=VECTOR,
-        old="    if (rows > 0) bits_.take(step);\n",
-        new="    if (rows > 0) bits_.take(step);\n    if (rows > 0) bits_.release();\n",
+        old="    bits_.take(step);\n",
+        new="    bits_.take(step);\n    bits_.release();\n",
         says=("Select", "reads UB bytes", "which is free since"),
     ),
     "keep-of-the-first-half": judged(
@@ -255,12 +255,8 @@ INJECTIONS_OF_SCORES = {
     # --- Dropout ---
     "dropout-before-the-row-sum": judged(
         VECTOR,
-        """      add_sum(l, alpha, s, n, tiles);
-      for (uint32_t i = 0; i < tiles; ++i) bits_.drop(s[i * n * u32(block_k)], i, row, n);
-""",
-        """      for (uint32_t i = 0; i < tiles; ++i) bits_.drop(s[i * n * u32(block_k)], i, row, n);
-      add_sum(l, alpha, s, n, tiles);
-""",
+        "      add_sum(l, alpha, s, n, tiles);\n",
+        "      bits_.drop(s, 0, row, n);\n      add_sum(l, alpha, s, n, tiles);\n",
         DROPPED,
     ),
     "dropout-not-scaled": judged(

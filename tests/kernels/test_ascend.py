@@ -21,6 +21,7 @@ from npu_kernels.emulator import build
 from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions, parse
 from reference import dense
 from reference.bounds import error_bound
+from reference.mask import Mask
 from reference.problem import Problem
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +161,33 @@ def test_bits_do_not_depend_on_the_number_of_cores_nor_on_checking(kernel, forma
         for fast in (True, False)
     ]
     assert same(with_options(kernel, problem, *options))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [Mask(), CAUSAL, Mask(window=(300, -100)), Mask(window=(100, 0), prefix=200)],
+    ids=["all", "causal", "window", "prefix"],
+)
+def test_bits_do_not_depend_on_which_blocks_share_their_keys(kernel, mask):
+    """One core takes two blocks of queries at a time; 24 cores take one each."""
+    problem = forward(
+        "fp16",
+        batch=1,
+        heads_q=2,
+        heads_k=1,
+        seqlen_q=300,
+        seqlen_k=1300,
+        head_dim=32,
+        mask=mask,
+    )
+    apart, together = (EmulatorOptions(cores=cores, exp=4) for cores in (24, 1))
+    assert loads(kernel, problem, together) < loads(kernel, problem, apart)
+    assert same(with_options(kernel, problem, apart, together))
+
+
+def loads(kernel: AscendKernel, problem: Problem, options: EmulatorOptions) -> int:
+    counters = replace(kernel, options=options).launch(problem).counters
+    return sum(core.bytes["GM to L1"] for core in counters)
 
 
 def test_knobs_change_bits(kernel):

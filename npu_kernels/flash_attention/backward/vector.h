@@ -46,7 +46,7 @@ class GradientVector {
     }
     scratch_.init(pipe, u32(gradient_slab));
     scores_.init(pipe, problem, t, gradient_slab, first_row_);
-    bits_.init(pipe, problem, t, first_row_, tiles());
+    bits_.init(pipe, problem, t, first_row_, tiles(), slots);
   }
 
   // Two steps deep: the next step comes before the results of a task, whose last sums the cube

@@ -12,15 +12,16 @@ namespace flash {
 class MaskBits {
  public:
   // first_row: of this core in each block of queries. tiles: of a step, at most.
+  // buffers: 2 load the next step's bits beside this one's.
   __aicore__ inline void init(TPipe& pipe, const Addresses& addresses, const Tiling& tiling,
-                              int64_t first_row, int64_t tiles) {
+                              int64_t first_row, int64_t tiles, uint8_t buffers) {
     tiling_ = &tiling;
     tile_bytes_ = u32(mask_bytes(tiling.has_keep || drops()));
     first_row_ = first_row;
     tables_.SetGlobalBuffer(gm(addresses.tables));
     if (tiling.has_keep) keep_.SetGlobalBuffer(gm(addresses.keep));
     if (drops()) dropout_.SetGlobalBuffer(gm(addresses.dropout));
-    pipe.InitBuffer(queue_, slots, u32(tiles) * tile_bytes_);
+    pipe.InitBuffer(queue_, buffers, u32(tiles) * tile_bytes_);
   }
 
   // Loads what the tiles of this step need, and joins it: ((keys to the left of the right edge, and
@@ -164,7 +165,7 @@ class MaskBits {
   GlobalTensor<uint8_t> tables_;
   GlobalTensor<uint8_t> keep_;
   GlobalTensor<uint8_t> dropout_;
-  TQue<TPosition::VECIN, 1> queue_;  // 2 x the bits of a step's tiles
+  TQue<TPosition::VECIN, 1> queue_;  // 1 or 2 x the bits of a step's tiles
   LocalTensor<uint8_t> bits_;
 };
 

@@ -49,14 +49,20 @@ __aicore__ inline int64_t value_rows(int64_t slab, int64_t head_dim) {
 class SlabScratch {
  public:
   __aicore__ inline void init(TPipe& pipe, uint32_t rows) {
-    pipe.InitBuffer(tree_, rows * lanes * u32(float_bytes));
+    init_without_tree(pipe, rows);
+    pipe.InitBuffer(own_tree_, rows * lanes * u32(float_bytes));
+    tree_ = own_tree_.Get<float>();
+  }
+  // Whoever calls what needs a tree lends it one: (rows, 64).
+  __aicore__ inline void lend_tree(const LocalTensor<float>& tree) { tree_ = tree; }
+  __aicore__ inline void init_without_tree(TPipe& pipe, uint32_t rows) {
     pipe.InitBuffer(blocks_, rows * block_lanes * u32(float_bytes));
     pipe.InitBuffer(wide_, rows * block_lanes * u32(float_bytes));
     pipe.InitBuffer(per_row_, rows * u32(float_bytes));
   }
 
   __aicore__ inline LocalTensor<float> per_row() { return per_row_.Get<float>(); }  // (rows)
-  __aicore__ inline LocalTensor<float> tree() { return tree_.Get<float>(); }        // (rows, 64)
+  __aicore__ inline LocalTensor<float> tree() { return tree_; }                     // (rows, 64)
 
   // (n) to (tiles, n, 8): one block per row, to be read again and again along the row.
   __aicore__ inline LocalTensor<float> widen(const LocalTensor<float>& x, uint32_t n,
@@ -73,7 +79,7 @@ class SlabScratch {
   // result: (n). s: (tiles, n, block_k). 128 columns become 64, then 8, then 1, then tiles one.
   __aicore__ inline void row_max(const LocalTensor<float>& result, const LocalTensor<float>& s,
                                  uint32_t n, uint32_t tiles) {
-    const LocalTensor<float> tree = tree_.Get<float>();
+    const LocalTensor<float>& tree = tree_;
     const LocalTensor<float> blocks = blocks_.Get<float>();
     const LocalTensor<float> in_tile = wide_.Get<float>();  // (tiles, n)
     const uint32_t rows = tiles * n;
@@ -92,7 +98,7 @@ class SlabScratch {
   // The same tree of additions for any head_dim, format and number of groups.
   __aicore__ inline void row_sum(const LocalTensor<float>& result, const LocalTensor<float>& s,
                                  uint32_t n, uint32_t tiles) {
-    const LocalTensor<float> tree = tree_.Get<float>();
+    const LocalTensor<float>& tree = tree_;
     const LocalTensor<float> blocks = blocks_.Get<float>();
     const LocalTensor<float> in_tile = wide_.Get<float>();  // (tiles, n)
     const uint32_t rows = tiles * n;
@@ -150,10 +156,11 @@ class SlabScratch {
     return BinaryRepeatParams{1, 1, 0, blocks, blocks, 1};
   }
 
-  TBuf<TPosition::VECCALC> tree_;     // (rows, 64)
-  TBuf<TPosition::VECCALC> blocks_;   // (rows, 8)
-  TBuf<TPosition::VECCALC> wide_;     // (rows, 8)
-  TBuf<TPosition::VECCALC> per_row_;  // (rows)
+  LocalTensor<float> tree_;            // (rows, 64)
+  TBuf<TPosition::VECCALC> own_tree_;  // the same, or nothing
+  TBuf<TPosition::VECCALC> blocks_;    // (rows, 8)
+  TBuf<TPosition::VECCALC> wide_;      // (rows, 8)
+  TBuf<TPosition::VECCALC> per_row_;   // (rows)
 };
 
 }  // namespace flash

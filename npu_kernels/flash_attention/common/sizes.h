@@ -75,15 +75,23 @@ constexpr BOTH_SIDES inline int64_t step_tiles(int64_t head_dim, int64_t head_di
   return max_of(head_dim, head_dim_v) > chunk ? 2 : max_step_tiles;
 }
 
+// Blocks of queries whose tasks are one: each tile of K and V is loaded once for all of them. The
+// host may take fewer, if there are too few tasks for all groups.
+constexpr int64_t max_blocks = 2;
+constexpr BOTH_SIDES inline int64_t most_blocks(int64_t head_dim, int64_t head_dim_v) {
+  return max_of(head_dim, head_dim_v) > chunk ? 1 : max_blocks;
+}
+
 struct ForwardPlan {
-  int64_t tiles;         // of a step, at most
+  int64_t blocks;        // of a task, at most
+  int64_t tiles;         // of a step and block, at most
   int64_t slab;          // rows of 128 scores that a vector core takes at once, of all tiles
   bool has_pair_inputs;  // bias, keep or dropout, which need UB
 };
 constexpr BOTH_SIDES inline ForwardPlan forward_plan(int64_t head_dim, int64_t head_dim_v,
-                                                     bool has_pair_inputs) {
+                                                     int64_t blocks, bool has_pair_inputs) {
   const bool is_roomy = head_dim_v <= chunk && !has_pair_inputs;
-  return ForwardPlan{step_tiles(head_dim, head_dim_v), is_roomy ? 64 : 32, has_pair_inputs};
+  return ForwardPlan{blocks, step_tiles(head_dim, head_dim_v), is_roomy ? 64 : 32, has_pair_inputs};
 }
 
 // Bits of a tile's half: visible and left, keep and dropout; a constant row.
@@ -93,27 +101,28 @@ constexpr BOTH_SIDES inline int64_t mask_bytes(bool has_pair_inputs) {
 
 // --- Budgets: bytes of on-chip memory ---
 
-// One AIV. Scores and, by turns with them, partial P V: 2 x (slab, block_k) fp32. Weights and out:
-// 2 x (slab, block_k). acc: (half_q, head_dim_v) fp32. For each row of the slab: half a row of
-// scores for trees, two blocks of 8 floats, a float. Statistics: 8 x half_q floats, and 2 x 3 x
-// half_q on their way out; 32 B of comparison bits, 32 B of softcap. The ramp. Bits: 2 x those of a
-// step. Where there is a bias: 2 x (slab, block_k).
+// One AIV. Scores and, by turns with them, partial P V: 2 x (slab, block_k) fp32. Weights, trees
+// and out: 2 x (slab, block_k). For each row of the slab: two blocks of 8 floats, a float. The
+// ramp. For each block of queries acc: (half_q, head_dim_v) fp32, and 6 x half_q floats of
+// statistics; 2 x half_q, and 2 x 3 x half_q on their way out; 32 B of comparison bits, 32 B of
+// softcap. Bits of a step. Where there is a bias: 2 x (slab, block_k).
 constexpr BOTH_SIDES inline int64_t ub_bytes(const ForwardPlan& plan, int64_t head_dim_v) {
   const int64_t scores = slots * plan.slab * block_k * (float_bytes + value_bytes);
-  const int64_t acc = half_q * round_up(head_dim_v, fractal) * float_bytes;
-  const int64_t scratch = plan.slab * (block_k / 2 + 2 * 8 + 1) * float_bytes;
-  const int64_t statistics = (8 + slots * 3) * half_q * float_bytes + 2 * block_bytes;
-  const int64_t bits = slots * plan.tiles * mask_bytes(plan.has_pair_inputs);
+  const int64_t scratch = (plan.slab * (2 * 8 + 1) + block_k) * float_bytes;
+  const int64_t block = half_q * (round_up(head_dim_v, fractal) + 6) * float_bytes;
+  const int64_t results = (2 + slots * 3) * half_q * float_bytes + 2 * block_bytes;
+  const int64_t bits = plan.tiles * mask_bytes(plan.has_pair_inputs);
   const int64_t bias = plan.has_pair_inputs ? slots * plan.slab * block_k * value_bytes : 0;
-  return scores + acc + scratch + statistics + block_k * float_bytes + bits + bias;
+  return scores + scratch + plan.blocks * block + results + bits + bias;
 }
-// One AIC. q: (block_q, head_dim). k and p, by turns: 2 x a panel. v: 2 x those of a step.
+// One AIC. q: (block_q, head_dim) of each block. k and p, by turns: 2 x a panel. v: 2 x those of a
+// step.
 constexpr BOTH_SIDES inline int64_t panel_bytes(int64_t head_dim) {
   return block_k * max_of(round_up(head_dim, fractal), block_q) * value_bytes;
 }
 constexpr BOTH_SIDES inline int64_t l1_bytes(const ForwardPlan& plan, int64_t head_dim,
                                              int64_t head_dim_v) {
-  const int64_t q = block_q * round_up(head_dim, fractal) * value_bytes;
+  const int64_t q = plan.blocks * block_q * round_up(head_dim, fractal) * value_bytes;
   const int64_t v = slots * plan.tiles * block_k * round_up(head_dim_v, fractal) * value_bytes;
   return q + slots * panel_bytes(head_dim) + v;
 }
@@ -124,8 +133,9 @@ constexpr int64_t ub_limit = 192 * 1024 - 256 - 8 * 1024;  // the system's, and 
 constexpr int64_t l1_limit = 512 * 1024 - 256;
 // Within a plan UB grows with head_dim_v, and L1 with either.
 constexpr BOTH_SIDES inline bool fits(int64_t head_dim) {
-  const ForwardPlan lean = forward_plan(head_dim, head_dim, false);
-  const ForwardPlan whole = forward_plan(head_dim, head_dim, true);
+  const int64_t blocks = most_blocks(head_dim, head_dim);
+  const ForwardPlan lean = forward_plan(head_dim, head_dim, blocks, false);
+  const ForwardPlan whole = forward_plan(head_dim, head_dim, blocks, true);
   return ub_bytes(lean, head_dim) <= ub_limit && ub_bytes(whole, head_dim) <= ub_limit &&
          l1_bytes(whole, head_dim, head_dim) <= l1_limit;
 }
@@ -136,8 +146,8 @@ static_assert(chunk == block_k && block_k == block_q, "one size of tile serves L
 
 // --- Workspace: of each group, double-buffered ---
 
-// Of each tile of a step, scores S: (block_q, block_k) fp32; weights P: (block_q, block_k). Of the
-// step, partial P V: (block_q, head_dim_v) fp32, rows padded to 16 columns.
+// Of each block and tile of a step, scores S: (block_q, block_k) fp32; weights P: (block_q,
+// block_k). Of each block, partial P V: (block_q, head_dim_v) fp32, rows padded to 16 columns.
 constexpr int64_t scores_bytes = block_q * block_k * float_bytes;
 constexpr int64_t weights_bytes = block_q * block_k * value_bytes;
 constexpr BOTH_SIDES inline int64_t partial_bytes(int64_t head_dim_v) {
@@ -145,7 +155,8 @@ constexpr BOTH_SIDES inline int64_t partial_bytes(int64_t head_dim_v) {
 }
 constexpr BOTH_SIDES inline int64_t group_workspace_bytes(int64_t head_dim, int64_t head_dim_v) {
   const int64_t tiles = step_tiles(head_dim, head_dim_v);
-  return slots * (tiles * (scores_bytes + weights_bytes) + partial_bytes(head_dim_v));
+  const int64_t block = tiles * (scores_bytes + weights_bytes) + partial_bytes(head_dim_v);
+  return slots * most_blocks(head_dim, head_dim_v) * block;
 }
 
 }  // namespace flash

@@ -94,6 +94,33 @@ struct Step {
   __aicore__ inline uint32_t task_slot() const { return static_cast<uint32_t>(task_index % slots); }
 };
 
+// A task's way through its keys, which are those of one block of queries.
+struct Visit {
+  Task task;
+  int64_t key;  // the next one
+
+  __aicore__ inline void begin(const Task& of) {
+    task = of;
+    key = of.keys.first();
+  }
+  __aicore__ inline bool goes_on() const { return task.keys.holds(key); }
+
+  // Tiles up to the next multiple of `span` keys, or to where the mask hides one. Indexes are left
+  // to whoever counts.
+  __aicore__ inline void take(Step& step, int64_t span) {
+    step.tile = tile_of(task, key);
+    step.keys = task.keys.keys(key, span - key % span);
+    step.tiles = ceil_div(step.keys, block_k);
+    step.rows = task.rows;
+    step.row_step = 0;
+    step.key_step = block_k;
+    step.is_first = key == task.keys.first();
+    key = task.keys.from(key + step.tiles * block_k);
+    step.is_last = !goes_on();
+  }
+};
+
+// Of tasks of one block of queries.
 class Steps {
  public:
   // tiles: of a step, at most.
@@ -105,20 +132,13 @@ class Steps {
   // False: that was the last one. Tasks that see no key, and tiles that the mask empties, have no
   // step: they are never loaded.
   __aicore__ inline bool next(Step& step) {
-    while (!task_.keys.holds(key_)) {
-      if (!tasks_.next(task_)) return false;
-      key_ = task_.keys.first();
-      if (!task_.keys.is_empty()) ++live_tasks_;
+    while (!visit_.goes_on()) {
+      Task task;
+      if (!tasks_.next(task)) return false;
+      visit_.begin(task);
+      if (!task.keys.is_empty()) ++live_tasks_;
     }
-    step.tile = tile_of(task_, key_);
-    step.keys = task_.keys.keys(key_, span_ - key_ % span_);
-    step.tiles = ceil_div(step.keys, block_k);
-    step.rows = task_.rows;
-    step.row_step = 0;
-    step.key_step = block_k;
-    step.is_first = key_ == task_.keys.first();
-    key_ = task_.keys.from(key_ + step.tiles * block_k);
-    step.is_last = !task_.keys.holds(key_);
+    visit_.take(step, span_);
     step.task_index = live_tasks_;
     step.index = steps_++;
     return true;
@@ -126,9 +146,8 @@ class Steps {
 
  private:
   Tasks tasks_;
-  Task task_{};
+  Visit visit_{};
   int64_t span_ = 0;  // keys of a step, at most
-  int64_t key_ = 0;
   int64_t live_tasks_ = 0;
   int64_t steps_ = 0;
 };

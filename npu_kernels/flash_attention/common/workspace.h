@@ -43,18 +43,19 @@ constexpr uint16_t partial_ready = 6;  // AIC: P V is
 // counts both. Its rows of the slots then stay as they are, too.
 template <typename T>
 struct Workspace {
-  GlobalTensor<float> scores[slots];   // (tiles, block_q, block_k)
-  GlobalTensor<T> weights[slots];      // (tiles, block_q, block_k)
-  GlobalTensor<float> partial[slots];  // (block_q, head_dim_v rounded up to 16)
+  GlobalTensor<float> scores[slots];   // (blocks, tiles, block_q, block_k)
+  GlobalTensor<T> weights[slots];      // (blocks, tiles, block_q, block_k)
+  GlobalTensor<float> partial[slots];  // (blocks, block_q, head_dim_v rounded up to 16)
 
   __aicore__ inline void init(GM_ADDR workspace, int64_t group, int64_t head_dim,
                               int64_t head_dim_v) {
+    const int64_t blocks = most_blocks(head_dim, head_dim_v);
     const int64_t tiles = step_tiles(head_dim, head_dim_v);
     GM_ADDR at = workspace + group * group_workspace_bytes(head_dim, head_dim_v);
     for (int64_t slot = 0; slot < slots; ++slot) {
-      at = place(scores[slot], at, tiles * scores_bytes);
-      at = place(weights[slot], at, tiles * weights_bytes);
-      at = place(partial[slot], at, partial_bytes(head_dim_v));
+      at = place(scores[slot], at, blocks * tiles * scores_bytes);
+      at = place(weights[slot], at, blocks * tiles * weights_bytes);
+      at = place(partial[slot], at, blocks * partial_bytes(head_dim_v));
     }
   }
 };
