@@ -63,7 +63,7 @@ _FAULTS = {
         file=CUBE,
         old="    if (!step.is_first) SetAtomicNone();\n",
         new="",
-        says=("Fixpipe", "GM tensor workspace"),
+        says=("kernel end", "atomic add left on"),
     ),
     "first-sum-added-to-what-was-there": Injection(
         file=CUBE,

@@ -156,15 +156,17 @@ INJECTIONS = {
     "aiv-without-rows-sets-no-flag": Injection(
         file=VECTOR,
         old="    CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);",
-        new="    if (rows > 0) CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);",
+        new="    if (padded_rows(step.blocks[0].tile) > 0) "
+        "CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);",
         asked={"seqlen_q": 64},
         says=("deadlock", "AIC waits for flag 5", "the other AIV has not"),
     ),
     "one-slot-for-two-steps": Injection(
-        file="common/steps.h",
+        file="forward/steps.h",
         old="return static_cast<uint32_t>(index % slots); }",
         new="return 0; }",
-        says=("Fixpipe", "WAW", "GM tensor workspace"),
+        asked={"seqlen_k": 700},
+        says=("DataCopy", "RAW", "reads GM tensor workspace"),
     ),
     # --- The vector cores ---
     "vector-barrier-dropped": Injection(

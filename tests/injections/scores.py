@@ -95,7 +95,8 @@ INJECTIONS_OF_SCORES = {
         old="{1, 1, 0, blocks_of_repeat, blocks_of_repeat, 0}",
         new="{1, 1, 1, blocks_of_repeat, blocks_of_repeat, 0}",
         asked=PREFIX,
-        says=("Or", "reads UB bytes", "outside of the tensor"),
+        by="judge",
+        says=("out", "lse"),
     ),
     "bits-joined-without-barrier": Injection(
         file=BITS,
@@ -285,13 +286,13 @@ INJECTIONS_OF_SCORES = {
         old="pitch_ = u32(round_up(tiling.head_dim_v, fractal));",
         new="pitch_ = u32(round_up(tiling.head_dim, fractal));",
         made_by=narrow_values,
-        says=("UB bytes", "outside of the tensor"),
+        says=("Div", "reads UB bytes", "which nobody wrote"),
     ),
     "values-as-wide-as-the-keys": Injection(
         file="forward/cube.h",
         old="const int64_t d = tiling_->head_dim_v;",
         new="const int64_t d = tiling_->head_dim;",
         made_by=narrow_values,
-        says=("Fixpipe", "writes GM tensor workspace", "outside of the tensor"),
+        says=("LoadData", "reads L1 bytes", "which nobody wrote"),
     ),
 }
