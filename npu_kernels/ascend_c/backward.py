@@ -10,13 +10,7 @@ import numpy as np
 
 from npu_kernels.ascend_c import structs
 from npu_kernels.ascend_c.binding import CoreCounters, PreparedCall, prepare
-from npu_kernels.ascend_c.encoded import (
-    EncodedProblem,
-    address,
-    check_array,
-    check_layout,
-    tensor_struct,
-)
+from npu_kernels.ascend_c.encoded import EncodedProblem, address, tensor_struct
 from npu_kernels.ascend_c.guard import Guarded, guarded
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
@@ -133,13 +127,14 @@ def flash_backward(
     Raises
     ------
     ValueError
-        If an argument cannot be; the text begins with its name.
+        If the library refuses an argument, out or lse has another shape, or lse holds a NaN; the
+        text begins with the argument's name.
     binding.Declined
         If the kernels do not do this.
     binding.CheckFailed
         If the emulator refuses what a kernel does, or it wrote where it may not.
     """
-    _check(encoded, out=out, dout=dout, lse=lse, dlse=dlse)
+    _check_statistics(encoded, out, lse)
     ready = prepare_backward(
         library, encoded, out=out, dout=dout, lse=lse, dlse=dlse, options=options
     )
@@ -171,14 +166,9 @@ def _struct(
     )
 
 
-def _check(
-    encoded: EncodedProblem, *, out: Array, dout: Array, lse: Array, dlse: Array | None
-) -> None:
-    for name, tensor in (("out", out), ("dout", dout)):
-        check_layout(name, tensor, axes=encoded.q.ndim)
-        if tensor.shape != encoded.shape_out:
-            raise ValueError(f"{name}: shape {tensor.shape}, must be {encoded.shape_out}")
-    for name, rows in (("lse", lse), ("dlse", dlse)):
-        check_array(name, rows, np.float32, encoded.shape_lse)
+def _check_statistics(encoded: EncodedProblem, out: Array, lse: Array) -> None:
+    for name, array, shape in (("out", out, encoded.shape_out), ("lse", lse, encoded.shape_lse)):
+        if array.shape != shape:
+            raise ValueError(f"{name}: shape {array.shape}: give {shape}, as the forward does")
     if (broken := np.flatnonzero(np.isnan(lse))).size:
         raise ValueError(f"lse: NaN at {broken[0]}: it does not belong to this problem")

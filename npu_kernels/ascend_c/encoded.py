@@ -1,4 +1,4 @@
-"""A problem as the kernels' library is asked it: NpuProblem over NumPy arrays."""
+"""A problem as the kernels' library takes it: NpuProblem over NumPy arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ FARTHEST = 2**62  # what an integer of abi.h holds, and far beyond any sequence
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EncodedProblem:
-    """What is asked, without the results. Arrays may have any strides that are not negative.
+    """The inputs of a launch. Arrays may have any strides that are not negative.
+
+    Shapes and types have been checked: those of a Problem by reference.problem, those of torch
+    tensors by npu_kernels.flash_attn. The library checks sizes, offsets and memory again.
 
     Attributes
     ----------
@@ -42,14 +45,13 @@ class EncodedProblem:
         1 without dropout.
     slopes : (heads_q,) or (batch, heads_q) float32, or None
     sink : (heads_q,) float32, or None
-    softcap : float > 0, or None
+    softcap : float that is positive in fp32, or None
     cu_seqlens_q, cu_seqlens_k : (batch + 1,) int64, or None
 
     Raises
     ------
     ValueError
-        If shapes or types do not fit; the text begins with the argument's name. What the library
-        can see for itself is left to it.
+        If the softcap rounds to 0 in fp32, which the library would read as none.
     """
 
     q: Array
@@ -71,9 +73,10 @@ class EncodedProblem:
     cu_seqlens_k: Array | None = None
 
     def __post_init__(self) -> None:
-        _check_rows(self)
-        _check_sequences(self)
-        _check_extras(self)
+        if self.softcap is not None and ctypes.c_float(self.softcap).value == 0:
+            raise ValueError(
+                f"softcap: {self.softcap} rounds to 0 in fp32: give a larger number, or none"
+            )
 
     @property
     def is_packed(self) -> bool:
@@ -116,7 +119,7 @@ class EncodedProblem:
         }
 
     def struct(self) -> structs.ProblemStruct:
-        """It points into the arrays of this question, which must outlive it."""
+        """NpuProblem; it points into the arrays of this problem, which must outlive it."""
         left, right = (structs.UNBOUNDED if side is None else _near(side) for side in self.window)
         return structs.ProblemStruct(
             batch=self.batch,
@@ -188,73 +191,3 @@ def _longest(tensor: Array, cu_seqlens: Array | None) -> int:
     if cu_seqlens is None:
         return int(tensor.shape[1])
     return int(np.diff(cu_seqlens).max(initial=0))
-
-
-# --- Checks: what only Python sees ---
-
-
-def _check_rows(encoded: EncodedProblem) -> None:
-    q, k, v = encoded.q, encoded.k, encoded.v
-    for name, tensor in (("q", q), ("k", k), ("v", v)):
-        check_layout(name, tensor, axes=3 if encoded.is_packed else 4)
-    if encoded.format not in FORMATS:
-        raise ValueError(f"format: {encoded.format.name}: give fp16 or bf16")
-    if k.shape[-1] != q.shape[-1] or k.shape[:-3] != q.shape[:-3]:
-        raise ValueError(f"k: shape {k.shape} does not fit to q's {q.shape}")
-    if v.shape[:-1] != k.shape[:-1]:
-        raise ValueError(f"v: shape {v.shape} does not fit to k's {k.shape}")
-
-
-def check_layout(name: str, tensor: Array, *, axes: int) -> None:
-    """Raise ValueError if the library cannot be told how `tensor` lies."""
-    if tensor.ndim != axes or tensor.dtype != np.uint16:
-        raise ValueError(
-            f"{name}: {tensor.dtype} of shape {tensor.shape}: give {axes} axes of uint16"
-        )
-    if tensor.size == 0:
-        return
-    steps = tensor.strides
-    if any(step < 0 or step % tensor.itemsize for step in steps):
-        raise ValueError(f"{name}: strides {steps} in bytes: give multiples of 2, not negative")
-    if tensor.shape[-1] > 1 and steps[-1] != tensor.itemsize:
-        raise ValueError(f"{name}: the innermost stride is {steps[-1]} bytes: give 2")
-
-
-def _check_sequences(encoded: EncodedProblem) -> None:
-    for name, of, tensor in (("cu_seqlens_q", "q", encoded.q), ("cu_seqlens_k", "k", encoded.k)):
-        offsets = getattr(encoded, name)
-        if offsets is None:
-            continue
-        check_array(name, offsets, np.int64, (max(encoded.batch, 0) + 1,))
-        if offsets[-1] != tensor.shape[0]:
-            raise ValueError(f"{name}: ends at {offsets[-1]}, {of} has {tensor.shape[0]} rows")
-    check_array("prefix", encoded.prefix, np.int64, (encoded.batch,))
-
-
-def _check_extras(encoded: EncodedProblem) -> None:
-    heads = encoded.q.shape[-2]
-    if encoded.anchor not in ANCHORS:
-        raise ValueError(f"anchor: {encoded.anchor!r}: give one of {', '.join(ANCHORS)}")
-    if encoded.softcap is not None and not ctypes.c_float(encoded.softcap).value > 0:
-        raise ValueError(f"softcap: {encoded.softcap}: give what is positive in fp32, or None")
-    check_array("sink", encoded.sink, np.float32, (heads,))
-    check_array("slopes", encoded.slopes, np.float32, (heads,), (encoded.batch, heads))
-    bias = encoded.bias
-    if bias is None:
-        return
-    check_layout("bias", bias, axes=4)
-    scores = (encoded.batch, heads, encoded.seqlen_q, encoded.seqlen_k)
-    if any(size not in (1, full) for size, full in zip(bias.shape, scores, strict=True)):
-        raise ValueError(f"bias: shape {bias.shape} does not broadcast to {scores}")
-
-
-def check_array(name: str, array: Array | None, dtype: type, *shapes: tuple[int, ...]) -> None:
-    """Raise ValueError if there is an array that is not contiguous, of this type and one shape."""
-    if array is None:
-        return
-    if array.dtype != dtype or array.shape not in shapes or not array.flags.c_contiguous:
-        wanted = " or ".join(map(str, shapes))
-        raise ValueError(
-            f"{name}: {array.dtype} of shape {array.shape}: give contiguous "
-            f"{np.dtype(dtype)} of shape {wanted}"
-        )

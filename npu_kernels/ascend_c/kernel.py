@@ -15,7 +15,7 @@ from npu_kernels.ascend_c.bits16 import decode, encode
 from npu_kernels.ascend_c.dropout_bits import bits_of
 from npu_kernels.ascend_c.encode import encode_problem
 from npu_kernels.ascend_c.encoded import EncodedProblem
-from npu_kernels.ascend_c.forward import ForwardAnswer, flash_forward
+from npu_kernels.ascend_c.forward import ForwardAnswer
 from npu_kernels.ascend_c.launch import AscendLaunch, prepare_launch
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
@@ -37,9 +37,9 @@ class AscendKernel:
     Attributes
     ----------
     name : str
-        Says where it runs, and the knobs that are turned.
+        It shows where the kernel runs, and the emulator's options that differ from the defaults.
     library : a library that `binding.load` gave, or one on a device
-    knobs : EmulatorOptions
+    options : EmulatorOptions
     digest : str
         Which sources ran: those that were compiled, and what stands between them and a Problem.
     toolchain : str
@@ -72,9 +72,9 @@ class AscendKernel:
         Raises
         ------
         Unsupported
-            As the call; what only the library sees is declined by the launch.
+            If the problem is beyond this kernel; what only the library sees, the launch declines.
         """
-        encoded = self._question(problem)
+        encoded = self._encoded(problem)
         return prepare_launch(self.library, problem, encoded, self.options, _result)
 
     @property
@@ -93,7 +93,7 @@ class AscendKernel:
         )
 
     def backward(self, problem: Problem, out: Array, lse: Array) -> Result:
-        """Run the backward alone.
+        """Gradients by the backward alone, on statistics that the caller gives.
 
         Parameters
         ----------
@@ -102,23 +102,29 @@ class AscendKernel:
 
         Raises
         ------
-        Unsupported, CheckFailed
-            As the call.
+        Unsupported
+            If the problem has no dout, or is beyond this kernel.
+        ValueError
+            If out or lse has another shape, or lse holds a NaN.
+        CheckFailed
+            If the emulator refuses what the kernel does.
         """
-        bits = encode(out.astype(np.float32, copy=False), problem.format)
-        lse = np.ascontiguousarray(lse, np.float32)
-        return Result(**_decoded(problem, self.gradients(problem, bits, lse)))
-
-    def launch(self, problem: Problem) -> ForwardAnswer:
-        """Run the forward; what it gave in bits, with the emulator's counters and remarks."""
+        if problem.dout is None:
+            raise Unsupported("no dout: the problem asks for no gradients")
+        encoded = self._encoded(problem)
         with _declining():
-            return flash_forward(self.library, self._question(problem), options=self.options)
+            answer = flash_backward(
+                self.library,
+                encoded,
+                out=encode(out.astype(np.float32, copy=False), problem.format),
+                dout=encode(problem.dout, problem.format),
+                lse=np.ascontiguousarray(lse, np.float32),
+                dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
+                options=self.options,
+            )
+        return Result(**_decoded(problem, answer))
 
-    def gradients(self, problem: Problem, out: Array, lse: Array) -> BackwardAnswer:
-        """Run the backward on out in bits; what it gave in bits, as `launch`."""
-        return self._gradients(problem, self._question(problem), out, lse)
-
-    def _question(self, problem: Problem) -> EncodedProblem:
+    def _encoded(self, problem: Problem) -> EncodedProblem:
         problem.require_only(*SUPPORTS)
         for name in ("head_dim", "head_dim_v"):
             if (dim := getattr(problem, name)) > MOST_HEAD_DIM:
@@ -126,22 +132,6 @@ class AscendKernel:
         with _declining():
             dropout = bits_of(self.library, problem, options=self.options)
         return encode_problem(problem, dropout=dropout)
-
-    def _gradients(
-        self, problem: Problem, encoded: EncodedProblem, out: Array, lse: Array
-    ) -> BackwardAnswer:
-        if problem.dout is None:
-            raise Unsupported("no dout: the problem asks for no gradients")
-        with _declining():
-            return flash_backward(
-                self.library,
-                encoded,
-                out=out,
-                dout=encode(problem.dout, problem.format),
-                lse=lse,
-                dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
-                options=self.options,
-            )
 
     def contract(self, problem: Problem) -> Contract:
         """Weights are cast by CAST_RINT to the problem's format; the sum is of unrounded ones.

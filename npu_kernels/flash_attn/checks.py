@@ -83,12 +83,17 @@ def check_longest(name: str, longest: int | None, cu_seqlens: Tensor) -> None:
     """Raise ValueError if a sequence is longer than `longest` says."""
     if longest is None or torch.compiler.is_compiling():
         return
-    if (
-        found := int(
-            cu_seqlens.diff().max(),
+    actual = int(cu_seqlens.diff().max())
+    if actual > longest:
+        raise ValueError(f"{name}: {longest}: there is a sequence of {actual}")
+
+
+def check_total(name: str, cu_seqlens: Tensor, rows: int) -> None:
+    """Raise ValueError unless the offsets end with the number of rows of their tensor."""
+    if (end := int(cu_seqlens[-1])) != rows:
+        raise ValueError(
+            f"{name}: ends at {end}, its tensor has {rows} rows: give the total as the last offset"
         )
-    ) > longest:
-        raise ValueError(f"{name}: {longest}: there is a sequence of {found}")
 
 
 def check_numbers(softmax_scale: float | None, softcap: float) -> None:

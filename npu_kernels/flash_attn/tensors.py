@@ -17,6 +17,7 @@ from npu_kernels.ascend_c.choose import kernel
 from npu_kernels.ascend_c.dropout_bits import keep_bits
 from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.kernel import AscendKernel
+from npu_kernels.flash_attn.checks import check_total
 from reference.dropout import Dropout
 from reference.formats import BF16, FP16, Array
 
@@ -43,8 +44,16 @@ def encoded(
     """What the library is given for an operator's tensors and numbers, in the operator's order.
 
     Dropout's decisions are those of `rng`'s stream: the same in forward and backward.
+
+    Raises
+    ------
+    ValueError
+        If cu_seqlens_q or cu_seqlens_k ends at another number than its tensor has rows.
     """
     scale, window_left, window_right, softcap, dropout_p = numbers
+    if cu_seqlens_q is not None and cu_seqlens_k is not None:
+        check_total("cu_seqlens_q", cu_seqlens_q, len(q))  # when traced, no offset has a value
+        check_total("cu_seqlens_k", cu_seqlens_k, len(k))
     problem = EncodedProblem(
         q=values(q),
         k=values(k),

@@ -200,10 +200,10 @@ def test_pairs_that_are_hidden_add_nothing_to_the_bias(kernel):
 
 def test_keys_without_query_heads_get_exactly_0(kernel):
     queries, keys = np.zeros((1, 20, 0, 16), np.uint16), np.zeros((1, 30, 2, 16), np.uint16)
-    asked = EncodedProblem(q=queries, k=keys, v=keys, format=FP16, scale=1.0)
-    lse = np.zeros(asked.shape_lse, np.float32)
+    encoded = EncodedProblem(q=queries, k=keys, v=keys, format=FP16, scale=1.0)
+    lse = np.zeros(encoded.shape_lse, np.float32)
     got = flash_backward(
-        kernel.library, asked, out=queries, dout=queries, lse=lse, options=EmulatorOptions()
+        kernel.library, encoded, out=queries, dout=queries, lse=lse, options=EmulatorOptions()
     )
     assert not got.dk.any()
     assert not got.dv.any()
@@ -214,10 +214,9 @@ def test_keys_without_query_heads_get_exactly_0(kernel):
 
 def test_there_are_seven_products(kernel):
     shape = {"batch": 1, "heads_q": 1, "heads_k": 1, "seqlen_q": 128, "seqlen_k": 128}
-    problem = make_problem("fp16", **shape, head_dim=64)
-    forward = kernel.launch(problem)
-    launch = kernel.gradients(problem, forward.out, forward.lse)
-    multiplied = sum(core.macs["M"] for core in launch.counters)
+    prepared = kernel.prepare(make_problem("fp16", **shape, head_dim=64))
+    prepared.launch()
+    multiplied = sum(core.macs["M"] for core in prepared.backward.answer().counters)
     assert multiplied == 7 * 128 * 128 * 64
 
 

@@ -206,6 +206,7 @@ def test_a_layer_drops_out_only_in_training():
 # --- What is refused ---
 
 INT32 = torch.tensor([0, 40], dtype=torch.int32)
+BACK = torch.tensor([0, 50, 40], dtype=torch.int32)
 FLAT = torch.zeros(40, 2, 24).half()
 ONE = torch.zeros(1, 40, 2, 24).half()
 REFUSED: dict[str, tuple[Any, type[Exception]]] = {
@@ -227,6 +228,10 @@ REFUSED: dict[str, tuple[Any, type[Exception]]] = {
         lambda: flash_attn_func(ONE, ONE, ONE[:, :9]),
         ValueError,
     ),
+    "k: shape (2, 40, 2, 24) does not fit": (
+        lambda: flash_attn_func(ONE, torch.cat([ONE, ONE]), torch.cat([ONE, ONE])),
+        ValueError,
+    ),
     "k: 0 heads": (lambda: flash_attn_func(ONE, ONE[:, :, :0], ONE[:, :, :0]), ValueError),
     "dropout_p: 1.0": (lambda: flash_attn_func(ONE, ONE, ONE, 1.0), ValueError),
     "dropout: -0.1": (lambda: FlashAttention(24, -0.1), ValueError),
@@ -235,6 +240,10 @@ REFUSED: dict[str, tuple[Any, type[Exception]]] = {
         ValueError,
     ),
     "softcap: -1.0": (lambda: flash_attn_func(ONE, ONE, ONE, softcap=-1.0), ValueError),
+    "softcap: 1e-50 rounds to 0 in fp32": (
+        lambda: flash_attn_func(ONE, ONE, ONE, softcap=1e-50),
+        ValueError,
+    ),
     "softmax_scale: inf": (
         lambda: flash_attn_func(ONE, ONE, ONE, softmax_scale=float("inf")),
         ValueError,
@@ -257,6 +266,22 @@ REFUSED: dict[str, tuple[Any, type[Exception]]] = {
     ),
     "cu_seqlens_q: ends at 39": (
         lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32 - INT32.sign(), INT32),
+        ValueError,
+    ),
+    "cu_seqlens_k: ends at 41": (
+        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32, INT32 + INT32.sign()),
+        ValueError,
+    ),
+    "cu_seqlens_q: begins at 1": (
+        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32 + 1 - INT32.sign(), INT32),
+        ValueError,
+    ),
+    "cu_seqlens_q: goes back at 2": (
+        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, BACK, INT32[[0, 0, 1]]),
+        ValueError,
+    ),
+    "q: shape (1, 40, 2, 24): give (total": (
+        lambda: flash_attn_varlen_func(ONE, FLAT, FLAT, INT32, INT32),
         ValueError,
     ),
     "max_seqlen_q: 39": (
