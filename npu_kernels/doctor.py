@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import binding, loading
 from npu_kernels.emulator import build
 from npu_kernels.on_device import library as device_library
 from npu_kernels.on_device import versions
@@ -182,7 +182,7 @@ def _emulator() -> Finding:
         kernel("emulated")(Problem(q=one, k=one, v=one, format=FP16))
     except build.BuildError as error:
         return Finding("emulator", "", f"the compiler refuses it:\n{error}")
-    except (build.Unavailable, binding.Mismatch, binding.CheckFailed, Unsupported) as error:
+    except (build.Unavailable, loading.Mismatch, binding.CheckFailed, Unsupported) as error:
         return Finding("emulator", "", str(error))
     return Finding("emulator", f"runs, compiled in {device_library.shown(build.build_folder())}")
 
@@ -190,7 +190,7 @@ def _emulator() -> Finding:
 def _device_library(probed: Probe) -> Finding:
     try:
         library = device_library.load()
-    except (build.Unavailable, binding.Mismatch) as error:
+    except (build.Unavailable, loading.Mismatch) as error:
         return Finding("device library", "", str(error))
     built_for = device_library.built_for(library)
     if probed.soc and (why := device_library.wrong_chip(built_for, probed.soc)):

@@ -82,7 +82,7 @@ def keep_bits(
 
     Parameters
     ----------
-    library : a library that `binding.load` gave
+    library : a library that `loading.load` gave
     dropout : Dropout
         Without bits of its own.
     seqlens_q, seqlens_k : lengths of each sequence; all alike unless packed

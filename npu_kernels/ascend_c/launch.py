@@ -84,18 +84,22 @@ class AscendLaunch:
 
     def _modelled(self) -> dict[str, dict[str, Any]]:
         sizes = {chip.groups for chip in CHIPS.values()}
-        return on_every_chip({n: self._counters(n) for n in sizes}, self._hbm_bytes())
+        return on_every_chip({n: self._counters(n) for n in sizes}, self.hbm_bytes())
+
+    def counters(self) -> Sequence[CoreCounters]:
+        """What the last launch did, by kernel, group and core; on a device nothing is counted."""
+        return [core for call in self._calls() for core in call.finish().counters]
 
     def _counters(self, groups: int) -> Sequence[CoreCounters]:
         """Counters of a launch on so many groups: the last launch, if it was, else one more."""
         if groups == self.options.cores:
-            return [core for call in self._calls() for core in call.finish().counters]
+            return self.counters()
         options = replace(self.options, cores=groups, fast=True)
         again = prepare_launch(self.library, self.problem, self.encoded, options, self.decoded)
         again.launch()
         return again._counters(groups)
 
-    def _hbm_bytes(self) -> int:
+    def hbm_bytes(self) -> int:
         """Each tensor that a call reads or writes, once; its workspace stays in L2."""
         moved = 0
         for call in self._calls():

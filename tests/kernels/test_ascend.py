@@ -23,6 +23,7 @@ from npu_kernels.emulator import build
 from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions, parse
 from reference import dense
 from reference.bounds import error_bound
+from reference.mask import Mask
 from reference.problem import Problem
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +173,34 @@ def test_only_a_bias_of_queries_uses_what_a_copy_leaves_behind_a_row(kernel, nam
     random = (EmulatorOptions(random_padding=True, seed=seed) for seed in (1, 2))
     unmoved = same(with_options(kernel, problem, EmulatorOptions(), *random))
     assert unmoved == (name != "bias-of-queries")
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [Mask(), CAUSAL, Mask(window=(300, -100)), Mask(window=(100, 0), prefix=200)],
+    ids=["all", "causal", "window", "prefix"],
+)
+def test_bits_do_not_depend_on_which_blocks_share_their_keys(kernel, mask):
+    """One core takes two blocks of queries at a time; 24 cores take one each."""
+    problem = forward(
+        "fp16",
+        batch=1,
+        heads_q=2,
+        heads_k=1,
+        seqlen_q=300,
+        seqlen_k=1300,
+        head_dim=32,
+        mask=mask,
+    )
+    apart, together = (EmulatorOptions(cores=cores, exp=4) for cores in (24, 1))
+    assert loads(kernel, problem, together) < loads(kernel, problem, apart)
+    assert same(with_options(kernel, problem, apart, together))
+
+
+def loads(kernel: AscendKernel, problem: Problem, options: EmulatorOptions) -> int:
+    ready = replace(kernel, options=options).prepare(problem)
+    ready.launch()
+    return sum(core.bytes["GM to L1"] for core in ready.forward.answer().counters)
 
 
 def test_knobs_change_bits(kernel):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conformance.cases.patterns import LAYOUTS
-from npu_kernels.ascend_c import binding, forward, tile_bits
+from npu_kernels.ascend_c import binding, forward, loading, tile_bits
 from npu_kernels.ascend_c.bits16 import encode
 from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.structs import layout
@@ -46,7 +46,7 @@ def ask(echo, *, options: EmulatorOptions | None = None, **changes):
     shapes = {"q": (2, 3, 4, 4), "k": (2, 5, 2, 4), "v": (2, 5, 2, 4)}
     tensors = {name: encode(numbers(*shape), FP16) for name, shape in shapes.items()}
     encoded = EncodedProblem(**{**tensors, "format": FP16, "scale": 0.25, **changes})
-    return forward.flash_forward(binding.load(echo), encoded, options=options or EmulatorOptions())
+    return forward.flash_forward(loading.load(echo), encoded, options=options or EmulatorOptions())
 
 
 def numbers_in(launch: forward.ForwardAnswer) -> dict[str, list[float]]:
@@ -215,14 +215,14 @@ def test_a_library_whose_fields_are_exchanged_is_refused_and_the_first_of_them_n
     abi = abi.replace(one, "@").replace(other, one).replace("@", other)
     (tmp_path / "abi.h").write_text(abi)
     shutil.copy(STRUCTS, tmp_path)
-    with pytest.raises(binding.Mismatch, match=re.escape(EXCHANGED[pair])):
-        binding.load(compiled(tmp_path))
+    with pytest.raises(loading.Mismatch, match=re.escape(EXCHANGED[pair])):
+        loading.load(compiled(tmp_path))
 
 
 def test_a_library_that_does_not_tell_its_structs_is_refused(tmp_path):
     (tmp_path / "empty.cpp").write_text("")
-    with pytest.raises(binding.Mismatch, match="does not tell its structs by npu_structs: make"):
-        binding.load(compiled(tmp_path))
+    with pytest.raises(loading.Mismatch, match="does not tell its structs by npu_structs: make"):
+        loading.load(compiled(tmp_path))
 
 
 def test_the_library_names_every_field_of_abi_h():
