@@ -22,11 +22,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 import cmake
+import pytest
 import torch
 
 from npu_kernels.emulator import build
 from npu_kernels.on_device import library
-from npu_kernels.on_device.memory import OnDevice
 
 HERE = Path(__file__).parent / "cann"
 DEVICE = build.PACKAGE / "cann"
@@ -119,7 +119,6 @@ class HostDevice:
         torch.utils.rename_privateuse1_backend("npu")
         self.torch_npu.host_torch_npu_begin()
         torch._register_device_module("npu", self.module())
-        sys.modules["torch_npu"] = ModuleType("torch_npu")
 
     def module(self) -> ModuleType:
         """torch.npu, as far as anybody here asks it."""
@@ -253,7 +252,10 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def on_host() -> OnDevice:
-    """The library of `built`, which NPU_BUILD_DIR must name, on the process's device."""
-    host_device().set_soc(CHIP)
-    return OnDevice(library.load())
+def use_device(monkeypatch: pytest.MonkeyPatch) -> HostDevice:
+    """The device, its library and torch_npu, for one test."""
+    monkeypatch.setenv("NPU_BUILD_DIR", str(built()))
+    monkeypatch.setitem(sys.modules, "torch_npu", ModuleType("torch_npu"))
+    device = host_device()
+    device.set_soc(CHIP)
+    return device

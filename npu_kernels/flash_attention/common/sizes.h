@@ -98,8 +98,9 @@ constexpr BOTH_SIDES inline ForwardPlan forward_plan(int64_t head_dim, int64_t h
 }
 
 // Bits of a tile's half: visible and left, keep and dropout; a constant row.
+constexpr int64_t max_mask_bytes = 4 * bits_half_bytes + constant_row_bytes;
 constexpr BOTH_SIDES inline int64_t mask_bytes(bool has_pair_inputs) {
-  return (has_pair_inputs ? 4 : 2) * bits_half_bytes + constant_row_bytes;
+  return has_pair_inputs ? max_mask_bytes : 2 * bits_half_bytes + constant_row_bytes;
 }
 
 // --- Budgets: bytes of on-chip memory ---

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from kernels.cann_on_host import CHIP, STREAMS, built, host_device
+from kernels.cann_on_host import CHIP, STREAMS, use_device
 from npu_kernels.ascend_c import binding, choose
 from npu_kernels.emulator.build import Unavailable
 from npu_kernels.flash_attn import (
@@ -31,10 +31,8 @@ from npu_kernels.on_device.torch_probe import Probe
 @pytest.fixture
 def npu(monkeypatch):
     """The device, with nothing waiting on it."""
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built()))
-    choose.kernel("emulated")  # compiled elsewhere: cached by name
-    device = host_device()
-    device.set_soc(CHIP)
+    choose.kernel("emulated")  # before its folder is another
+    device = use_device(monkeypatch)
     monkeypatch.setattr(
         find, "probe", lambda: Probe(torch="2.13.0", torch_npu="2.13.0", devices=1, soc=CHIP)
     )
@@ -46,12 +44,6 @@ def npu(monkeypatch):
     device.use_stream(0)
     find.library.cache_clear()
     choose._on_device.cache_clear()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _emulated():
-    """Compiled before a test says where the device's library is: the emulator's lies elsewhere."""
-    choose.kernel("emulated")
 
 
 def tensors(*shapes: tuple[int, ...]) -> list[torch.Tensor]:

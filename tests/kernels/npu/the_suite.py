@@ -18,24 +18,25 @@ import pytest
 import npu_kernels
 from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
-from kernels.cann_on_host import CHIP, built, host_device, on_host
+from kernels.cann_on_host import CHIP, host_device, use_device
 from npu_kernels.ascend_c import binding, choose
 from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device import find, library
+from npu_kernels.on_device.memory import OnDevice
 from npu_kernels.on_device.torch_probe import Probe
 from reference.dropout import Dropout
 from reference.mask import Mask
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def kernel(monkeypatch):
+def kernel(monkeypatch, emulated):
     """Our kernel, launched as on a device."""
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built()))
-    on = on_host()
+    use_device(monkeypatch)
+    on = OnDevice(library.load())
     name = f"device[{library.soc(on.library)}]"
     options = EmulatorOptions(cores=find.groups(on))
     return AscendKernel(name=name, library=on, options=options, digest="")
@@ -151,10 +152,9 @@ def test_an_input_that_was_written_on_the_device_is_noticed(kernel):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """What torch_npu is taken to see; its memory and stream are the host's."""
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built()))
+    """What torch_npu is taken to see."""
+    use_device(monkeypatch)
     monkeypatch.delenv("NPU_REQUIRE_DEVICE", raising=False)
-    host_device().set_soc(CHIP)
 
     def see(**found: object) -> None:
         find.library.cache_clear()
