@@ -1,14 +1,18 @@
 """``python -m npu_kernels doctor`` tells whether our kernels can run here, ``model`` how fast.
 
-The times are a model's of docs/performance_model.md, not measurements.
+``probe`` asks what the silicon does and nobody has published: docs/device.md. The times of
+``model`` are a model's of docs/performance_model.md, not measurements.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from npu_kernels import doctor, modelled_times
+from npu_kernels.emulator.build import Unavailable
+from npu_kernels.probe import run as probe
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,11 +37,32 @@ def main(arguments: list[str] | None = None) -> int:
         default=32768,
         help="of one head's lengths, 1024 to 32768 (default: all)",
     )
+    probe_command = commands.add_parser(
+        "probe", help="what the silicon does, and the emulator's knobs that imitate it"
+    )
+    probe_command.add_argument(
+        "--target", choices=probe.TARGETS, default="device", help="what is asked (default: device)"
+    )
+    probe_command.add_argument(
+        "--file", type=Path, default=Path("probe.json"), help="the answers (default: probe.json)"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.command == "doctor":
         return doctor.run(chosen.target)
+    if chosen.command == "probe":
+        return _probe(chosen.target, chosen.file)
     for line in modelled_times.lines(longest=chosen.longest):
         print(line, flush=True)
+    return 0
+
+
+def _probe(target: str, file: Path) -> int:
+    try:
+        for line in probe.run(target, file):
+            print(line, flush=True)
+    except Unavailable as missing:
+        print(f"probe: {missing}; --target emulator asks the emulator", file=sys.stderr)
+        return 1
     return 0
 
 

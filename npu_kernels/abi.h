@@ -182,6 +182,25 @@ typedef struct NpuDropoutMask {
   NpuLaunch launch;
 } NpuDropoutMask;
 
+// Probes of what the silicon does, in the order of NpuProbe.operation: exp, ln, Cast to fp16 and to
+// bf16, x times 1; rows of 5 values as DataCopyPad leaves them in 32 B; copies of 32 B, one after
+// the other; a product of fp16 by one Mmad; hand-overs between an AIC and its AIVs.
+enum { NPU_PROBE_FIRST = 0, NPU_PROBE_PRODUCT = 7, NPU_PROBE_LAST = 8 };
+
+typedef struct NpuProbe {
+  uint64_t struct_bytes;  // sizeof(NpuProbe): checked
+  int64_t operation;
+  int64_t count;  // values of x, at most 2048, whole blocks of 32 B; of a product its depth, a
+                  // multiple of 16 up to 128; of copies and hand-overs, how many
+  const void* x;  // fp32; of a product A, (16, depth) fp16; of hand-overs null
+  int64_t x_bytes;
+  const void* y;  // B, (depth, 16) fp16, or null
+  int64_t y_bytes;
+  void* out;
+  int64_t out_bytes;
+  NpuLaunch launch;
+} NpuProbe;
+
 // The structs above as the library was compiled with them, a line for each struct and each field:
 // "NpuTensor 0 40", "NpuTensor.data 0 8": name, first byte, bytes.
 const char* npu_structs(void);
@@ -191,10 +210,12 @@ const char* npu_structs(void);
 int64_t npu_flash_forward_workspace(NpuForward* forward);
 int64_t npu_flash_backward_workspace(NpuBackward* backward);
 int64_t npu_dropout_mask_workspace(NpuDropoutMask* mask);
+int64_t npu_probe_workspace(NpuProbe* probe);
 
 int32_t npu_flash_forward(NpuForward* forward);
 int32_t npu_flash_backward(NpuBackward* backward);
 int32_t npu_dropout_mask(NpuDropoutMask* mask);
+int32_t npu_probe(NpuProbe* probe);
 
 #ifdef __cplusplus
 }

@@ -93,6 +93,14 @@ RULES = {
             "npu_kernels.performance",
         )
     ),
+    "npu_kernels.probe": Rule(
+        (
+            "reference.formats",
+            "npu_kernels.ascend_c",
+            "npu_kernels.emulator",
+            "npu_kernels.on_device",
+        )
+    ),
     "npu_kernels.flash_attn": Rule(
         (*PROBLEM, "conformance.torch_bridge", "npu_kernels.ascend_c", "npu_kernels.on_device"),
         torch="top",

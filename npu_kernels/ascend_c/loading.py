@@ -8,7 +8,7 @@ from pathlib import Path
 
 from npu_kernels.ascend_c import structs
 
-FUNCTIONS = ("npu_flash_forward", "npu_flash_backward", "npu_dropout_mask")
+FUNCTIONS = ("npu_flash_forward", "npu_flash_backward", "npu_dropout_mask", "npu_probe")
 
 
 class Mismatch(Exception):

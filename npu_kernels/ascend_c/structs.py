@@ -165,9 +165,22 @@ class DropoutMaskStruct(ctypes.Structure):
     )
 
 
+class ProbeStruct(ctypes.Structure):
+    """NpuProbe."""
+
+    _fields_ = (
+        ("struct_bytes", ctypes.c_uint64),
+        *((name, ctypes.c_int64) for name in ("operation", "count")),
+        *(("x", ctypes.c_void_p), ("x_bytes", ctypes.c_int64)),
+        *(("y", ctypes.c_void_p), ("y_bytes", ctypes.c_int64)),
+        *(("out", ctypes.c_void_p), ("out_bytes", ctypes.c_int64)),
+        ("launch", LaunchStruct),
+    )
+
+
 STRUCTS = (
     *(TensorStruct, PairsStruct, BitsStruct, EmulationStruct, CountersStruct, LaunchStruct),
-    *(ProblemStruct, ForwardStruct, BackwardStruct, DropoutMaskStruct),
+    *(ProblemStruct, ForwardStruct, BackwardStruct, DropoutMaskStruct, ProbeStruct),
 )
 
 

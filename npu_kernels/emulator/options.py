@@ -1,13 +1,17 @@
 """EmulatorOptions: what the silicon does and nobody has published, and how much is checked.
 
 ``NPU_EMULATOR`` holds them as words, such as ``"fast mmad=tree16 exp=4 cores=3"``. They are read
-when a kernel is first asked for, and its name tells them.
+when a kernel is first asked for, and its name tells them. ``@file.json`` stands for the words that
+``python -m npu_kernels probe`` wrote there.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from npu_kernels.emulator.build import Unavailable
 
@@ -89,13 +93,29 @@ def parse(text: str) -> EmulatorOptions:
     """
     known = {_word(field.name): field for field in fields(EmulatorOptions)}
     chosen: dict[str, object] = {}
-    for word in text.split():
+    for word in _written_out(text):
         name, equals, value = word.partition("=")
         if name not in known or (known[name].type == "bool") == bool(equals):
             raise Unavailable(f"{VARIABLE}: {word!r} is no knob: {_help()}")
         field = known[name]
         chosen[field.name] = _value(word, field.name, value) if equals else True
     return EmulatorOptions(**chosen)  # type: ignore[arg-type]
+
+
+def _written_out(text: str) -> Iterator[str]:
+    """The words, those of a probe's file in the place of its name."""
+    for word in text.split():
+        if not word.startswith("@"):
+            yield word
+            continue
+        try:
+            words = json.loads(Path(word[1:]).read_text())["emulator"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Unavailable(
+                f"{VARIABLE}: {word[1:]} is no file of a probe ({type(error).__name__}: {error}): "
+                "python -m npu_kernels probe writes one"
+            ) from None
+        yield from words.split()
 
 
 def _value(word: str, name: str, value: str) -> object:

@@ -14,7 +14,9 @@
   kernel(backward_queries_bf16, mixed)    \
   kernel(backward_bias, vector_only)      \
   kernel(backward_sink, vector_only)      \
-  kernel(dropout_mask, vector_only)
+  kernel(dropout_mask, vector_only)       \
+  kernel(probe_vector, vector_only)       \
+  kernel(probe_cube, mixed)
 // clang-format on
 
 namespace flash {

@@ -127,13 +127,21 @@ std::string dropout_mask_lines() {
                 FIELD(keep_prob), FIELD(reserved), FIELD(bits), FIELD(bits_bytes), FIELD(launch)});
 }
 
+std::string probe_lines() {
+  using S = NpuProbe;
+  return lines("NpuProbe", sizeof(S),
+               {FIELD(struct_bytes), FIELD(operation), FIELD(count), FIELD(x), FIELD(x_bytes),
+                FIELD(y), FIELD(y_bytes), FIELD(out), FIELD(out_bytes), FIELD(launch)});
+}
+
 #undef FIELD
 
 }  // namespace
 
 const char* npu_structs(void) {
-  static const std::string text =
-      tensor_lines() + pairs_lines() + bits_lines() + emulation_lines() + counters_lines() +
-      launch_lines() + problem_lines() + forward_lines() + backward_lines() + dropout_mask_lines();
+  static const std::string text = tensor_lines() + pairs_lines() + bits_lines() +
+                                  emulation_lines() + counters_lines() + launch_lines() +
+                                  problem_lines() + forward_lines() + backward_lines() +
+                                  dropout_mask_lines() + probe_lines();
   return text.c_str();
 }

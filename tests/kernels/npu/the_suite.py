@@ -6,6 +6,7 @@ fetches. CANN and torch_npu are what tests/kernels/cann has for them. Nothing he
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device import find, library
 from npu_kernels.on_device.memory import OnDevice
 from npu_kernels.on_device.torch_probe import Probe
+from npu_kernels.probe import run as probe
 from reference.dropout import Dropout
 from reference.mask import Mask
 
@@ -228,3 +230,17 @@ def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, tmp_
     library.path().write_bytes(b"\x7fELF")
     with pytest.raises(build.Unavailable, match=r"libnpu_flash_attention.so: .*: source CANN's"):
         library.load()
+
+
+def test_a_probe_of_a_device_has_times_and_names_its_chip(seen, tmp_path, monkeypatch):
+    """The cores are the emulator's: the times are of nothing."""
+    seen(torch_npu="2.13.0", devices=1, soc=CHIP)
+    monkeypatch.setattr(probe, "FEW", 1)
+    monkeypatch.setattr(probe, "MANY", 3)
+    lines = list(probe.run("device", tmp_path / "probe.json"))
+    written = json.loads((tmp_path / "probe.json").read_text())
+    assert lines[0] == f"probe of device[{CHIP}]"
+    assert (written["chip"], written["emulator"]) == (CHIP, "")
+    assert set(written["seconds"]) == {
+        *("copy of 32 B", "hand-over there and back", "launch, with the wait for its end"),
+    }

@@ -1,0 +1,1 @@
+"""What the silicon does and nobody has published, asked by small kernels: docs/device.md."""
