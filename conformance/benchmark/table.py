@@ -134,7 +134,9 @@ def whole(facts: Benchmark, chip: str) -> tuple[float, str]:
         return times.seconds, times.bound_by
     launches = times.launch_seconds
     balanced = times.balance * (times.seconds - launches)
-    bounds = {times.bound_by: balanced, "L2": times.l2_seconds, "HBM": times.hbm_seconds}
+    shared = {"L2": times.l2_seconds, "HBM": times.hbm_seconds}
+    cores = "latencies" if times.bound_by in shared else times.bound_by
+    bounds = {cores: balanced, **shared}
     bound = max(bounds, key=lambda name: bounds[name])
     return launches + bounds[bound] * facts.scaled_down, bound
 

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from npu_kernels.ascend_c import binding, structs, tile_bits
-from npu_kernels.ascend_c.encoded import address
 from npu_kernels.ascend_c.guard import guarded
+from npu_kernels.ascend_c.places import Placed, address, used_bytes
 from npu_kernels.ascend_c.tile_bits import TILE, TileBits
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from reference.dropout import Dropout
 from reference.formats import Array
 from reference.problem import Problem
+
+FUNCTION = "npu_dropout_mask"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,7 +29,7 @@ class DropoutBits:
     ----------
     bits : TileBits
         The heads of a sequence side by side; pairs beyond a sequence are 0.
-    remarks, counters : as in binding.Said
+    remarks, counters : as in binding.CallReport
     """
 
     bits: TileBits
@@ -80,7 +82,7 @@ def keep_bits(
 
     Parameters
     ----------
-    library : a library that `binding.load` gave
+    library : a library that `loading.load` gave
     dropout : Dropout
         Without bits of its own.
     seqlens_q, seqlens_k : lengths of each sequence; all alike unless packed
@@ -102,25 +104,57 @@ def keep_bits(
         "cu_seqlens_q": _offsets(seqlens_q) if packed else None,
         "cu_seqlens_k": _offsets(seqlens_k) if packed else None,
     }
-    tiles = sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
-    bits = guarded("bits", (heads_q * tiles, TILE, TILE // 8), np.uint8)
-    asked = structs.DropoutMaskStruct(
+    shape = (heads_q * tiles_of(seqlens_q, seqlens_k), TILE, TILE // 8)
+    bits = guarded("bits", shape, np.uint8, library=library)
+    report = binding.call(
+        library,
+        FUNCTION,
+        mask_struct(
+            dropout,
+            bits.target,
+            seqlens_q=seqlens_q,
+            seqlens_k=seqlens_k,
+            heads_q=heads_q,
+            **offsets,
+        ),
+        batch=len(seqlens_q),
+        reads=offsets,
+        writes=[bits],
+        options=options,
+    )
+    return DropoutBits(
+        bits=TileBits(tiles=bits.array), remarks=report.remarks, counters=report.counters
+    )
+
+
+def tiles_of(seqlens_q: Sequence[int], seqlens_k: Sequence[int]) -> int:
+    """Tiles of one head, over all sequences."""
+    return sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
+
+
+def mask_struct(
+    dropout: Dropout,
+    bits: Placed,
+    *,
+    seqlens_q: Sequence[int],
+    seqlens_k: Sequence[int],
+    heads_q: int,
+    cu_seqlens_q: Array | None,
+    cu_seqlens_k: Array | None,
+) -> structs.DropoutMaskStruct:
+    """NpuDropoutMask, which points to bits and offsets; they must outlive it."""
+    return structs.DropoutMaskStruct(
         batch=len(seqlens_q),
         heads_q=heads_q,
         seqlen_q=max(seqlens_q, default=0),
         seqlen_k=max(seqlens_k, default=0),
-        **{name: address(array) for name, array in offsets.items()},
+        cu_seqlens_q=address(cu_seqlens_q),
+        cu_seqlens_k=address(cu_seqlens_k),
         seed=dropout.seed,
         offset=dropout.offset,
         keep_prob=float(np.float32(1.0 - dropout.p)),
-        bits=address(bits.array),
-        bits_bytes=bits.array.nbytes,
-    )
-    said = binding.call(
-        library, "npu_dropout_mask", asked, reads=offsets, writes=[bits], options=options
-    )
-    return DropoutBits(
-        bits=TileBits(tiles=bits.array), remarks=said.remarks, counters=said.counters
+        bits=address(bits),
+        bits_bytes=used_bytes(bits),
     )
 
 

@@ -25,6 +25,9 @@ SHAPE = {"heads_q": 2, "heads_k": 1, "seqlen_q": 130, "seqlen_k": 200, "head_dim
 ASKED = {
     "causal": lambda: make_problem("fp16", batch=1, **SHAPE, mask=CAUSAL),  # gradients, too
     "everything": lambda: everything("bf16"),
+    "steps": lambda: make_problem(
+        "fp16", batch=1, heads_q=1, heads_k=1, seqlen_q=270, seqlen_k=1100, head_dim=16, mask=CAUSAL
+    ),
 }
 FAULTS = [  # "no MTE1_M wait", "no PipeBarrier<PIPE_V>"
     name

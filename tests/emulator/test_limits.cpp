@@ -98,6 +98,18 @@ const Test copies("copies_have_units_and_limits", [] {
                {"SetGlobalBuffer", "in no tensor"});
 });
 
+const Test no_address("a_tensor_of_no_elements_may_have_no_address", [] {
+  const auto reads = [](bool any) {
+    return on_aiv({}, [=] {
+      GlobalTensor<int64_t> none;
+      none.SetGlobalBuffer(nullptr);
+      if (any) none.GetValue(0);
+    });
+  };
+  expect_ok(reads(false));
+  expect_error(reads(true), {"GetValue", "GM not registered"});
+});
+
 using Cleaned = std::function<void(const GlobalTensor<int64_t>&)>;
 
 // Reads element `i` of two lines of 8 after `clean`.

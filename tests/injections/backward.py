@@ -33,22 +33,24 @@ _FAULTS = {
     # --- Order on the cube core ---
     "moving-tiles-read-before-they-are-loaded": Injection(
         file=CUBE,
-        old="    SetFlag<HardEvent::MTE2_MTE1>(slot);\n    WaitFlag<HardEvent::MTE2_MTE1>(slot);\n",
+        old="""    SetFlag<HardEvent::MTE2_MTE1>(visited_filled + slot);
+    WaitFlag<HardEvent::MTE2_MTE1>(visited_filled + slot);
+""",
         new="",
         says=("LoadData", "RAW", "no MTE2_MTE1 wait", "L1"),
     ),
     "ds-read-before-it-is-loaded": Injection(
         file=CUBE,
-        old="""    SetFlag<HardEvent::MTE2_MTE1>(tiles_filled);
-    WaitFlag<HardEvent::MTE2_MTE1>(tiles_filled);
+        old="""    SetFlag<HardEvent::MTE2_MTE1>(slot);
+    WaitFlag<HardEvent::MTE2_MTE1>(slot);
 """,
         new="",
         says=("LoadData", "RAW", "no MTE2_MTE1 wait", "L1"),
     ),
     "ds-loaded-while-it-is-read": Injection(
         file=CUBE,
-        old="    WaitFlag<HardEvent::MTE1_MTE2>(tiles_free);\n    CrossCore",
-        new="    CrossCore",
+        old="    WaitFlag<HardEvent::MTE1_MTE2>(panel_free + slot);\n    legs_",
+        new="    legs_",
         says=("SetFlag", "MTE1_MTE2 id 3 is set twice without a wait"),
     ),
     "sums-added-without-an-order": Injection(
@@ -61,7 +63,7 @@ _FAULTS = {
         file=CUBE,
         old="    if (!step.is_first) SetAtomicNone();\n",
         new="",
-        says=("Fixpipe", "GM tensor workspace"),
+        says=("kernel end", "atomic add left on"),
     ),
     "first-sum-added-to-what-was-there": Injection(
         file=CUBE,
@@ -90,15 +92,16 @@ _FAULTS = {
     ),
     "one-slot-for-the-sums-of-two-tasks": Injection(
         file=CUBE,
-        old="const uint32_t task_slot = step.task_slot();",
-        new="const uint32_t task_slot = 0;",
+        old="workspace_.first_sum[step.task_slot()]",
+        new="workspace_.first_sum[0]",
         asked={"heads_q": 2, "heads_k": 2},
         says=("GM tensor workspace", "which nobody wrote"),
     ),
     "idle-aiv-sets-no-flag": Injection(
         file=VECTOR,
         old="    CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(tiles_ready);",
-        new="    if (rows > 0) CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(tiles_ready);",
+        new="    if (half_rows(step.rows, first_row_) > 0) "
+        "CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(tiles_ready);",
         asked={"seqlen_q": 64},
         says=("deadlock", "AIC waits for flag 5", "the other AIV has not"),
     ),
@@ -135,8 +138,8 @@ _FAULTS = {
     ),
     "sums-of-padding-rows": Injection(
         file=CUBE,
-        old="      legs_.load_b(l0, b[u32(from * block_q)], of.rows, part);",
-        new="      legs_.load_b(l0, b[u32(from * block_q)], block_q, part);",
+        old="const int64_t depth = pass == Pass::keys ? tile.rows : tile.keys;",
+        new="const int64_t depth = pass == Pass::keys ? block_q : tile.keys;",
         says=("LoadData", "reads L1 bytes", "which nobody wrote"),
     ),
     "bias-sums-what-was-never-visited": Injection(

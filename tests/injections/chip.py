@@ -16,18 +16,17 @@ INJECTIONS = {
     # --- The cube core's pipes ---
     "l1-read-before-it-is-loaded": Injection(
         file=CUBE,
-        old="""    legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
-    SetFlag<HardEvent::MTE2_MTE1>(slot);
-    WaitFlag<HardEvent::MTE2_MTE1>(slot);
+        old="""tiling_->head_dim, tiling_->k.seqlen);
+      SetFlag<HardEvent::MTE2_MTE1>(slot);
+      WaitFlag<HardEvent::MTE2_MTE1>(slot);
 """,
-        new="""    legs_.load_rows(k, k_[row], tile.keys, block_k, d, tiling_->k.seqlen);
-""",
+        new="tiling_->head_dim, tiling_->k.seqlen);\n",
         says=("LoadData", "RAW", "no MTE2_MTE1 wait", "L1"),
     ),
     "l1-loaded-while-it-is-read": Injection(
         file=CUBE,
-        old="    WaitFlag<HardEvent::MTE1_MTE2>(k_free + slot);\n    // All",
-        new="    // All",
+        old="    WaitFlag<HardEvent::MTE1_MTE2>(panel_free + slot);\n    return slot;",
+        new="    return slot;",
         says=("SetFlag", "MTE1_MTE2 id 1 is set twice without a wait"),
     ),
     "l0-read-before-it-is-loaded": Injection(
@@ -107,8 +106,8 @@ INJECTIONS = {
     ),
     "rows-one-too-late": Injection(
         file=CUBE,
-        old="load_rows(k, k_[row], tile.keys,",
-        new="load_rows(k, k_[row + 40], tile.keys,",
+        old="k_[key_of(tiling_->k, step, i)]",
+        new="k_[key_of(tiling_->k, step, i) + 40]",
         says=("DataCopy(Nd2Nz)", "reads GM tensor k", "outside of the tensor"),
     ),
     "padding-rows-not-zeroed": Injection(
@@ -119,8 +118,8 @@ INJECTIONS = {
     ),
     "l1-one-block-too-small": Injection(
         file=CUBE,
-        old="pipe.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes));",
-        new="pipe.InitBuffer(k_l1_, u32(slots * block_k * d * value_bytes - 32));",
+        old="u32(slots * panel_bytes(tiling.head_dim))",
+        new="u32(slots * panel_bytes(tiling.head_dim) - 32)",
         says=("writes L1 bytes", "outside of the tensor"),
     ),
     "l0c-over-allocated": Injection(
@@ -169,15 +168,17 @@ INJECTIONS = {
     "aiv-without-rows-sets-no-flag": Injection(
         file=VECTOR,
         old="    CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);",
-        new="    if (rows > 0) CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);",
+        new="    if (padded_rows(step.blocks[0].tile) > 0) "
+        "CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);",
         asked={"seqlen_q": 64},
         says=("deadlock", "AIC waits for flag 5", "the other AIV has not"),
     ),
     "one-slot-for-two-steps": Injection(
-        file="common/steps.h",
+        file="forward/steps.h",
         old="return static_cast<uint32_t>(index % slots); }",
         new="return 0; }",
-        says=("Fixpipe", "WAW", "GM tensor workspace"),
+        asked={"seqlen_k": 700},
+        says=("DataCopy", "RAW", "reads GM tensor workspace"),
     ),
     # --- The vector cores ---
     "vector-barrier-dropped": Injection(
@@ -191,41 +192,41 @@ INJECTIONS = {
     ),
     "queue-read-before-dequeued": Injection(
         file=VECTOR,
-        old="    s_.EnQue(s);\n    return s_.template DeQue<float>();",
-        new="    s_.EnQue(s);\n    return s;",
+        old="    loaded_.EnQue(s);\n    return loaded_.template DeQue<float>();",
+        new="    loaded_.EnQue(s);\n    return s;",
         says=("Muls", "RAW", "no MTE2_V wait", "UB"),
     ),
     "tensor-not-freed": Injection(
         file=VECTOR,
-        old="    s_.FreeTensor(s);\n",
+        old="    loaded_.FreeTensor(s);\n",
         new="",
         says=("AllocTensor", "all 2 buffers of this VECIN queue are held"),
     ),
     "tensor-freed-twice": Injection(
         file=VECTOR,
-        old="    s_.FreeTensor(s);\n",
-        new="    s_.FreeTensor(s);\n    s_.FreeTensor(s);\n",
+        old="    loaded_.FreeTensor(s);\n",
+        new="    loaded_.FreeTensor(s);\n    loaded_.FreeTensor(s);\n",
         says=("FreeTensor", "freed twice"),
     ),
     "tensor-freed-before-its-last-use": Injection(
         file=VECTOR,
-        old="""    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
-    s_.FreeTensor(s);
+        old="""      Cast(p, s, RoundMode::CAST_RINT, tiles * n * u32(block_k));
+      loaded_.FreeTensor(s);
 """,
-        new="""    s_.FreeTensor(s);
-    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
+        new="""      loaded_.FreeTensor(s);
+      Cast(p, s, RoundMode::CAST_RINT, tiles * n * u32(block_k));
 """,
         says=("Cast", "reads UB bytes", "which is free since"),
     ),
     "ub-one-block-too-small": Injection(
         file=VECTOR,
-        old="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
-        new="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes - 32));",
+        old="pipe.InitBuffer(acc_, u32(plan_.blocks * half_q * pitch_ * float_bytes));",
+        new="pipe.InitBuffer(acc_, u32(plan_.blocks * half_q * pitch_ * float_bytes - 32));",
         says=("writes UB bytes", "outside of the tensor"),
     ),
     "ub-over-allocated": Injection(
         file=VECTOR,
-        old="pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));",
+        old="pipe.InitBuffer(acc_, u32(plan_.blocks * half_q * pitch_ * float_bytes));",
         new="pipe.InitBuffer(acc_, u32(105 * 1024));",
         says=("InitBuffer", "UB has", "left of 188160"),
     ),
@@ -258,7 +259,7 @@ INJECTIONS = {
     # --- What only the numbers show ---
     "tail-not-masked": Injection(
         file=VECTOR,
-        old="      if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);\n",
+        old="    if (keys < block_k) hide_tail(s, u32(keys), n);\n",
         new="",
         asked={"seqlen_k": 100, "mask": Mask()},
         by="judge",
@@ -273,8 +274,9 @@ INJECTIONS = {
     ),
     "accumulator-not-rescaled": Injection(
         file=VECTOR,
-        old="        scratch_.multiply_rows(acc, correction(step)[u32(row)], n, pitch_);\n",
+        old="        scratch_.multiply_rows(acc, correction(step, block)[u32(row)], n, pitch_);\n",
         new="",
+        asked={"seqlen_k": 700},
         by="judge",
         says=("out",),
     ),

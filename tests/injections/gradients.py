@@ -42,8 +42,8 @@ SINK_OF_TWO = {"heads_q": 2, "heads_k": 2, "sink": np.array([1, -1], np.float32)
 _FAULTS = {
     "ds-not-transposed": Injection(
         file=CUBE,
-        old="      legs_.load_a_transposed(l0, tile, padded(of.keys), of.rows);",
-        new="      legs_.load_a(l0, tile, padded(of.keys), of.rows);",
+        old="legs_.load_a_transposed(l0, panel(slot), rows, depth);",
+        new="legs_.load_a(l0, panel(slot), rows, depth);",
         asked={"seqlen_q": 256, "seqlen_k": 256, "mask": Mask()},
         says=("dk", "dv"),
     ),
@@ -63,7 +63,7 @@ _FAULTS = {
     ),
     "delta-not-subtracted": Injection(
         file=VECTOR,
-        old="      scratch_.subtract_rows(dp, delta()[u32(row)], n);\n",
+        old="    scratch_.subtract_rows(dp, delta()[u32(at.row)], at.n, 1);\n",
         new="",
         says=("dq", "dk"),
     ),
@@ -77,7 +77,7 @@ _FAULTS = {
     ),
     "tail-of-keys-not-hidden": Injection(
         file=VECTOR,
-        old="    if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);\n",
+        old="    if (tile.keys < block_k) hide_tail(s, u32(tile.keys), at.n);\n",
         new="",
         made_by=with_bias_of_queries,
         asked={"seqlen_k": 100, "mask": Mask()},
@@ -85,7 +85,7 @@ _FAULTS = {
     ),
     "mask-forgotten": Injection(
         file=VECTOR,
-        old="    bits_.hide(s, row, n);\n",
+        old="    bits_.hide(s, at.i, at.row, at.n);\n",
         new="",
         says=("dq", "dk", "dv"),
     ),
@@ -97,21 +97,21 @@ _FAULTS = {
     ),
     "slope-of-softcap-dropped": Injection(
         file=VECTOR,
-        old="        Mul(dp, dp, slope_.Get<float>(), n * u32(block_k));\n",
+        old="      Mul(dp, dp, slope_.Get<float>(), count);\n",
         new="",
         asked={"softcap": 2.0},
         says=("dq", "dk"),
     ),
     "dropout-forgotten-in-dp": Injection(
         file=VECTOR,
-        old="        bits_.drop(dp, row, n);\n",
+        old="      bits_.drop(dp, at.i, at.row, at.n);\n",
         new="",
         asked={"dropout": Dropout(p=0.3, seed=5)},
         says=("dq", "dk"),
     ),
     "dropout-forgotten-in-dv": Injection(
         file=VECTOR,
-        old="        bits_.drop(s, row, n);\n",
+        old="      bits_.drop(s, at.i, at.row, at.n);\n",
         new="",
         asked={"dropout": Dropout(p=0.3, seed=5)},
         says=("dv",),

@@ -95,7 +95,8 @@ INJECTIONS_OF_SCORES = {
         old="{1, 1, 0, blocks_of_repeat, blocks_of_repeat, 0}",
         new="{1, 1, 1, blocks_of_repeat, blocks_of_repeat, 0}",
         asked=PREFIX,
-        says=("Or", "reads UB bytes", "outside of the tensor"),
+        by="judge",
+        says=("out", "lse"),
     ),
     "bits-joined-without-barrier": Injection(
         file=BITS,
@@ -108,8 +109,8 @@ INJECTIONS_OF_SCORES = {
     ),
     "bits-freed-before-their-last-use": Injection(
         file=VECTOR,
-        old="    if (rows > 0) bits_.take(tile);\n",
-        new="    if (rows > 0) bits_.take(tile);\n    if (rows > 0) bits_.release();\n",
+        old="    bits_.take(step);\n",
+        new="    bits_.take(step);\n    bits_.release();\n",
         says=("Select", "reads UB bytes", "which is free since"),
     ),
     "keep-of-the-first-half": judged(
@@ -117,7 +118,7 @@ INJECTIONS_OF_SCORES = {
     ),
     "keep-not-joined": judged(
         BITS,
-        "And(visible, visible, keep, count);",
+        "And(visible, visible, words(bits, keep_part), count);",
         "",
         {"mask": Mask(window=(None, 0), keep=KEEP)},
     ),
@@ -180,11 +181,11 @@ INJECTIONS_OF_SCORES = {
     ),
     "bias-under-the-softcap": judged(
         VECTOR,
-        """      scores_.scale_and_cap(s, n);
-      scores_.add_pairs(s, tile, row, n, scratch_);
+        """      scores_.scale_and_cap(s, tiles * n);
+      for (uint32_t i = 0; i < tiles; ++i) see(s[i * n * u32(block_k)], step, i, row, n);
 """,
-        """      scores_.add_pairs(s, tile, row, n, scratch_);
-      scores_.scale_and_cap(s, n);
+        """      for (uint32_t i = 0; i < tiles; ++i) see(s[i * n * u32(block_k)], step, i, row, n);
+      scores_.scale_and_cap(s, tiles * n);
 """,
         {"bias": BIAS, **CAPPED},
     ),
@@ -255,12 +256,8 @@ INJECTIONS_OF_SCORES = {
     # --- Dropout ---
     "dropout-before-the-row-sum": judged(
         VECTOR,
-        """      add_sum(l, alpha, s, n);
-      bits_.drop(s, row, n);
-""",
-        """      bits_.drop(s, row, n);
-      add_sum(l, alpha, s, n);
-""",
+        "      add_sum(l, alpha, s, n, tiles);\n",
+        "      bits_.drop(s, 0, row, n);\n      add_sum(l, alpha, s, n, tiles);\n",
         DROPPED,
     ),
     "dropout-not-scaled": judged(
@@ -268,8 +265,8 @@ INJECTIONS_OF_SCORES = {
     ),
     "dropout-by-the-bits-of-the-mask": Injection(
         file=BITS,
-        old="bits_[dropout_part + u32(row * bits_row_bytes)]",
-        new="bits_[u32(row * bits_row_bytes)]",
+        old="part(i, dropout_part, row)",
+        new="part(i, visible_part, row)",
         asked=DROPPED,
         says=("Select", "reads UB bytes", "which nobody wrote"),
     ),
@@ -289,13 +286,13 @@ INJECTIONS_OF_SCORES = {
         old="pitch_ = u32(round_up(tiling.head_dim_v, fractal));",
         new="pitch_ = u32(round_up(tiling.head_dim, fractal));",
         made_by=narrow_values,
-        says=("UB bytes", "outside of the tensor"),
+        says=("Div", "reads UB bytes", "which nobody wrote"),
     ),
     "values-as-wide-as-the-keys": Injection(
         file="forward/cube.h",
         old="const int64_t d = tiling_->head_dim_v;",
         new="const int64_t d = tiling_->head_dim;",
         made_by=narrow_values,
-        says=("Fixpipe", "writes GM tensor workspace", "outside of the tensor"),
+        says=("LoadData", "reads L1 bytes", "which nobody wrote"),
     ),
 }

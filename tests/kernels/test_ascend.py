@@ -23,6 +23,7 @@ from npu_kernels.emulator import build
 from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions, parse
 from reference import dense
 from reference.bounds import error_bound
+from reference.mask import Mask
 from reference.problem import Problem
 
 ROOT = Path(__file__).parents[2]
@@ -34,8 +35,8 @@ def kernel():
     return npu_kernels.ascend
 
 
-def forward(format: str, **asked: object) -> Problem:
-    return make_problem(format, **asked).replace(dout=None)
+def forward(format: str, **features: object) -> Problem:
+    return make_problem(format, **features).replace(dout=None)
 
 
 def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
@@ -45,7 +46,7 @@ def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
     return judge(got, want, allowed, problem=problem, contract=contract)
 
 
-ASKED = {
+PROBLEMS = {
     "plain": {},
     "causal": {"mask": CAUSAL},
     "one-query": {"seqlen_q": 1, "seqlen_k": 257, "mask": CAUSAL},
@@ -62,10 +63,10 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("features", PROBLEMS.values(), ids=PROBLEMS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_kernel_keeps_its_contract(kernel, format, asked):
-    assert not verdict(kernel, forward(format, **asked)).failures
+def test_the_kernel_keeps_its_contract(kernel, format, features):
+    assert not verdict(kernel, forward(format, **features)).failures
 
 
 @pytest.mark.parametrize("name", every_feature.FEATURES)
@@ -174,6 +175,34 @@ def test_only_a_bias_of_queries_uses_what_a_copy_leaves_behind_a_row(kernel, nam
     assert unmoved == (name != "bias-of-queries")
 
 
+@pytest.mark.parametrize(
+    "mask",
+    [Mask(), CAUSAL, Mask(window=(300, -100)), Mask(window=(100, 0), prefix=200)],
+    ids=["all", "causal", "window", "prefix"],
+)
+def test_bits_do_not_depend_on_which_blocks_share_their_keys(kernel, mask):
+    """One core takes two blocks of queries at a time; 24 cores take one each."""
+    problem = forward(
+        "fp16",
+        batch=1,
+        heads_q=2,
+        heads_k=1,
+        seqlen_q=300,
+        seqlen_k=1300,
+        head_dim=32,
+        mask=mask,
+    )
+    apart, together = (EmulatorOptions(cores=cores, exp=4) for cores in (24, 1))
+    assert loads(kernel, problem, together) < loads(kernel, problem, apart)
+    assert same(with_options(kernel, problem, apart, together))
+
+
+def loads(kernel: AscendKernel, problem: Problem, options: EmulatorOptions) -> int:
+    ready = replace(kernel, options=options).prepare(problem)
+    ready.launch()
+    return sum(core.bytes["GM to L1"] for core in ready.forward.answer().counters)
+
+
 def test_knobs_change_bits(kernel):
     problem = every_feature.everything("fp16", head_dim=128)
     assert not same(
@@ -216,7 +245,7 @@ def test_tiles_that_nobody_sees_are_not_multiplied(kernel):
 
 def test_sanitizers_find_nothing_in_emulator_and_kernel():
     """The interpreter is not instrumented: libraries that it lacks have to be loaded before it."""
-    found = [
+    paths = [
         subprocess.run(
             [*build.compiler(), f"-print-file-name={name}"],
             capture_output=True,
@@ -226,7 +255,7 @@ def test_sanitizers_find_nothing_in_emulator_and_kernel():
         for name in ("libasan.so", "libstdc++.so.6")  # the one looks for the other's throw
     ]
     library = build.library(options=(*build.STRICT, *build.SANITIZED))
-    preloaded = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
+    preloaded = {"LD_PRELOAD": " ".join(paths), "ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "emulator" / "sanitized_run.py"), str(library)],
         env=os.environ | preloaded | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},

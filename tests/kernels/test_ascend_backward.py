@@ -57,7 +57,7 @@ def verdict_alone(kernel: AscendKernel, problem: Problem) -> Verdict:
     return judge(got, gradients, allowed, problem=problem, contract=contract)
 
 
-ASKED = {
+PROBLEMS = {
     "plain": {},
     "causal": {"seqlen_q": 300, "seqlen_k": 300, "mask": CAUSAL},
     "one-query": {"seqlen_q": 1, "seqlen_k": 257, "mask": CAUSAL},
@@ -74,10 +74,10 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("features", PROBLEMS.values(), ids=PROBLEMS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_gradients_keep_the_contract(kernel, format, asked):
-    assert not verdict(kernel, make_problem(format, **asked)).failures
+def test_gradients_keep_the_contract(kernel, format, features):
+    assert not verdict(kernel, make_problem(format, **features)).failures
 
 
 @pytest.mark.parametrize("name", every_feature.FEATURES)
@@ -95,7 +95,7 @@ def test_all_features_go_together(kernel, format, packed):
 
 @pytest.mark.parametrize("name", ["causal-long-q", "gqa"])
 def test_gradients_of_given_statistics_keep_the_contract(kernel, name):
-    assert not verdict_alone(kernel, make_problem("fp16", **ASKED[name])).failures
+    assert not verdict_alone(kernel, make_problem("fp16", **PROBLEMS[name])).failures
 
 
 @pytest.mark.parametrize("head_dim", [1, 7, 16, 40, 127, 128, 129, 192, 250, 256])

@@ -8,8 +8,9 @@ import pytest
 
 from conformance.cases.case import Case
 from npu_kernels.ascend_c import launch as ascend_launch
-from npu_kernels.ascend_c.binding import CoreCounters, load
+from npu_kernels.ascend_c.binding import CoreCounters
 from npu_kernels.ascend_c.kernel import AscendKernel
+from npu_kernels.ascend_c.loading import load
 from npu_kernels.ascend_c.structs import PATHS, PIPES
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
@@ -102,14 +103,71 @@ def kernel():
     return AscendKernel(name="", library=load(build.library()), options=fast, digest="")
 
 
+def tile_by_tile(seqlen: int) -> list[CoreCounters]:
+    """What cores count that hand over S, P and P V by tiles of 128 x 128, as the published kernel.
+
+    One head without a mask; blocks of 128 queries are spread over the groups of 910B2. Numbers of
+    instructions and repeats are those of our kernel when it did so.
+    """
+    tiles = seqlen // 128
+    groups = min(tiles, CHIPS["910B2"].groups)
+    counters = []
+    for group in range(groups):
+        blocks = len(range(group, tiles, groups))
+        each = blocks * tiles
+        panel = 128 * 128 * 2  # bytes of a tile of K, V or P, and of a block of Q
+        counters.append(
+            core(
+                group=group,
+                instructions={"M": 2 * each, "MTE2": 3 * each + blocks},
+                macs={"M": 2 * 128**3 * each},
+                waits={"S": each + 1},
+                bytes={
+                    "GM to L1": panel * (3 * each + blocks),
+                    "L1 to L0A": 2 * panel * each,
+                    "L1 to L0B": 2 * panel * each,
+                    "L0C to GM": 4 * panel * each,
+                },
+            )
+        )
+        counters += [
+            core(
+                name,
+                group,
+                instructions={
+                    "V": 44 * each + 11 * blocks,
+                    "MTE2": 4 * each,
+                    "MTE3": 3 * each + 5 * blocks,
+                },
+                repeats={"V": 1068 * each + 137 * blocks},
+                waits={"S": 2 * each + 1},
+                bytes={
+                    "GM to UB": 2 * panel * each,
+                    "UB to GM": panel // 2 * (each + blocks) + 3 * 256 * blocks,
+                },
+            )
+            for name in ("AIV0", "AIV1")
+        ]
+    return counters
+
+
 @pytest.mark.parametrize("seqlen", MEASURED)
-def test_the_fit_meets_published_times_within_30_percent(kernel, seqlen):
-    case = Case("one-head", "", batch=1, seqlen_q=seqlen, heads_q=1, head_dim=128, backward=False)
-    time = kernel.prepare(case.problem(FP16))
-    time.launch()
-    of_chip = time.modelled()["910B2"]
-    assert of_chip["seconds"] == pytest.approx(MEASURED[seqlen], rel=0.3)
-    assert of_chip["unfitted_seconds"] < of_chip["seconds"]
+def test_the_fit_meets_published_times_of_such_a_kernel_within_30_percent(seqlen):
+    moved = 4 * seqlen * HEAD_DIM * 2 + 3 * seqlen * 4
+    time = modelled(tile_by_tile(seqlen), moved, CHIPS["910B2"], FITTED)
+    assert time.seconds == pytest.approx(MEASURED[seqlen], rel=0.3)
+    assert time.unfitted_seconds < time.seconds
+
+
+def test_partial_sums_pass_once_for_512_keys_and_keys_once_for_256_queries(kernel):
+    case = Case("long", "", batch=1, seqlen_q=1024, heads_q=1, head_dim=128, backward=False)
+    one_core = replace(kernel, options=EmulatorOptions(fast=True, cores=1))
+    launch = one_core.prepare(case.problem(FP16))
+    launch.launch()
+    moved = {path: sum(core.bytes[path] for core in launch.counters()) for path in PATHS}
+    scores, values = 1024 * 1024, 2 * 1024 * 128  # bytes of each tensor
+    assert moved["L0C to GM"] == moved["GM to UB"] == (4 + 4 * 128 / 512) * scores
+    assert moved["GM to L1"] == 2 * scores + values + 2 * values * 1024 / 256
 
 
 def test_a_chip_with_fewer_cores_is_emulated_with_as_many(kernel):

@@ -84,6 +84,12 @@ def test_the_whole_is_balanced_and_launched_once(scaled_down, hbm, microseconds)
     assert bound == ("HBM" if hbm == 15e-6 else "AIV V")
 
 
+def test_latencies_count_for_the_whole_also_where_l2_is_the_bound_without_them():
+    modelled = {"910B2": replace(CHIP, bound_by="L2")}
+    seconds, bound = whole(facts(modelled=modelled, scaled_down=4.0), "910B2")
+    assert seconds == pytest.approx(10e-6 + 4 * 0.5 * 20e-6) and bound == "latencies"
+
+
 def test_what_is_modelled_is_labelled_and_counts_the_tokens_of_the_whole():
     modelled = {"910B2": CHIP}
     text = table([record("ours", modelled=modelled, tokens_per_second=3.0)], width=WIDTH)

@@ -40,6 +40,8 @@ std::string text_of(const Core& core, const Place& place, int64_t first, int64_t
 
 Place gm_place(const void* address, const char* call, Site site) {
   Core& core = this_core();
+  // A tensor that has no elements may have no address; an access is refused, as without a buffer.
+  if (address == nullptr) return Place{Memory::gm, -1, 0, 0};
   const GlobalMemory& memory = core.group->gm();
   const int tensor = memory.find(address);
   if (tensor < 0) core.fail(call, site, "the address lies in no tensor of this launch");

@@ -106,7 +106,7 @@ class BiasGradient {
 
   __aicore__ inline void store_row_sums(LocalTensor<float> sums, int64_t at, int64_t rows) {
     LocalTensor<float> result = rows_.AllocTensor<float>();
-    scratch_.row_sum(result, sums, u32(half_q));
+    scratch_.row_sum(result, sums, u32(half_q), 1);
     sums_.FreeTensor(sums);
     rows_.EnQue(result);
     result = rows_.DeQue<float>();

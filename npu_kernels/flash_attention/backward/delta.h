@@ -76,7 +76,7 @@ class DeltaCore {
           BinaryRepeatParams{1, 1, 1, score_blocks, score_blocks, pitch});
       PipeBarrier<PIPE_V>();
     }
-    scratch_.row_sum(deltas, folded, n);
+    scratch_.row_sum(deltas, folded, n, 1);
   }
 
   // rows of 16 bits become fp32.

@@ -32,6 +32,12 @@ struct GradientTiling {
   int32_t has_dbias;
 };
 
+// Tiles that a step takes at once: their share of a sum is made in L0C, and goes through GM once.
+constexpr int64_t max_gradient_tiles = 2;
+constexpr BOTH_SIDES inline int64_t gradient_tiles(int64_t head_dim, int64_t head_dim_v) {
+  return max_of(head_dim, head_dim_v) > chunk ? 1 : max_gradient_tiles;
+}
+
 // --- Budgets: bytes of on-chip memory ---
 
 constexpr int64_t gradient_slab = 32;  // rows of a tile that a vector core takes at once
@@ -44,26 +50,30 @@ constexpr int64_t gradient_ub_bytes =
     gradient_slab * block_k *
         (2 * slots * float_bytes + 2 * slots * value_bytes + slots * float_bytes + float_bytes) +
     gradient_slab * (block_k / 2 + 3 * 8) * float_bytes + 3 * 2 * half_q * float_bytes +
-    slots * mask_bytes + block_bytes + block_k * float_bytes;
-// One AIC. What its owner keeps: 1 x (128, head_dim) and (128, head_dim_v). What it visits: 2 x
-// the same. P and dS: (block_q, block_k).
+    slots * max_gradient_tiles * max_mask_bytes + block_bytes + block_k * float_bytes;
+// One AIC. What its owner keeps: 1 x (128, head_dim) and (128, head_dim_v). What a step visits: 2 x
+// the same for each of its tiles. P and dS, by turns: 2 x (block_q, block_k).
 constexpr BOTH_SIDES inline int64_t gradient_l1_bytes(int64_t head_dim, int64_t head_dim_v) {
   const int64_t rows = round_up(head_dim, fractal) + round_up(head_dim_v, fractal);
-  return ((1 + slots) * block_q * rows + 2 * block_q * block_k) * value_bytes;
+  const int64_t blocks = 1 + slots * gradient_tiles(head_dim, head_dim_v);
+  return (blocks * block_q * rows + slots * block_q * block_k) * value_bytes;
 }
 static_assert(gradient_ub_bytes <= ub_limit, "UB");
-static_assert(gradient_l1_bytes(max_head_dim, max_head_dim) <= l1_limit, "L1");
+static_assert(gradient_l1_bytes(chunk, chunk) <= l1_limit &&
+                  gradient_l1_bytes(max_head_dim, max_head_dim) <= l1_limit,
+              "L1");
 
 // --- Workspace of each group, double-buffered ---
 
-// S and dP: (block_q, block_k) fp32. P and dS: (block_q, block_k). Sums: of dk and dv, or of dq,
-// (128, head_dim) and (128, head_dim_v) fp32, rows padded to 16 columns.
+// Of each tile of a step, S and dP: (block_q, block_k) fp32; P and dS: (block_q, block_k). Sums: of
+// dk and dv, or of dq, (128, head_dim) and (128, head_dim_v) fp32, rows padded to 16 columns.
 constexpr BOTH_SIDES inline int64_t sum_bytes(int64_t head_dim) {
   return block_k * round_up(head_dim, fractal) * float_bytes;
 }
 constexpr BOTH_SIDES inline int64_t gradient_group_bytes(int64_t head_dim, int64_t head_dim_v) {
+  const int64_t tiles = gradient_tiles(head_dim, head_dim_v);
   return slots *
-         (2 * scores_bytes + 2 * weights_bytes + sum_bytes(head_dim) + sum_bytes(head_dim_v));
+         (tiles * 2 * (scores_bytes + weights_bytes) + sum_bytes(head_dim) + sum_bytes(head_dim_v));
 }
 
 // dX of a tile, beside those of all others: in fp32, in the order of the tiles of bits.

@@ -1,6 +1,6 @@
 // The order in which a group works in the backward. Pass::queries walks as the forward does
 // (steps.h); here is how Pass::keys walks: block of keys after block of keys, and for each one
-// query head after query head, block of queries after block of queries.
+// query head after query head, some blocks of queries after the other.
 #pragma once
 
 #include "kernel_operator.h"
@@ -43,8 +43,10 @@ class KeyTasks {
 
 class KeySteps {
  public:
-  __aicore__ inline void init(GM_ADDR tables, const Tiling& tiling, int64_t group) {
+  // tiles: of a step, at most.
+  __aicore__ inline void init(GM_ADDR tables, const Tiling& tiling, int64_t group, int64_t tiles) {
     tiling_ = &tiling;
+    most_tiles_ = tiles;
     tasks_.init(tables, tiling, group);
   }
 
@@ -61,7 +63,12 @@ class KeySteps {
       ++live_tasks_;
     }
     step.tile = tile_of(task_, head_, row_);
-    row_ += block_q;
+    step.tiles = min_of(most_tiles_, ceil_div(task_.queries.end - row_, block_q));
+    step.rows = min_of(step.tiles * block_q, task_.sequence.seqlen_q - row_);
+    step.keys = task_.keys;
+    step.row_step = block_q;
+    step.key_step = 0;
+    row_ += step.tiles * block_q;
     if (row_ >= task_.queries.end) {
       row_ = task_.queries.begin;
       ++head_;
@@ -76,6 +83,7 @@ class KeySteps {
 
  private:
   const Tiling* tiling_ = nullptr;
+  int64_t most_tiles_ = 0;
   KeyTasks tasks_;
   KeyTask task_{};
   int64_t head_ = 0;

@@ -46,10 +46,10 @@ class GradientVector {
     }
     scratch_.init(pipe, u32(gradient_slab));
     scores_.init(pipe, problem, t, gradient_slab, first_row_);
-    bits_.init(pipe, problem, t, first_row_);
+    bits_.init(pipe, problem, t, first_row_, tiles(), slots);
   }
 
-  // Two steps deep: the next tile comes before the results of a task, whose last sums the cube
+  // Two steps deep: the next step comes before the results of a task, whose last sums the cube
   // makes in the meantime.
   __aicore__ inline void process() {
     typename Walk<pass>::Tasks tasks;
@@ -58,7 +58,7 @@ class GradientVector {
       if (is_empty(task)) write_zeros(first_tile(task), owned_head(task));
     }
     typename Walk<pass>::Steps steps;
-    steps.init(tables_, tiling_->problem, group_);
+    steps.init(tables_, tiling_->problem, group_, tiles());
     Step step;
     Step following;
     bool more = steps.next(step);
@@ -73,49 +73,58 @@ class GradientVector {
 
  private:
   __aicore__ inline void differentiate(const Step& step) {
-    const Tile& tile = step.tile;
-    const int64_t rows = round_up(half_rows(tile.rows, first_row_), fractal);
-    if (rows > 0) {
-      bits_.take(tile);
-      load_rows(tile);
-    }
+    bits_.take(step);
     CrossCoreWaitFlag(products_ready);
-    for (int64_t row = 0; row < rows; row += gradient_slab) {
-      const uint32_t n = u32(min_of(gradient_slab, rows - row));
-      LocalTensor<float> s = load_products(step, row, n);
-      const LocalTensor<float> dp = s[u32(gradient_slab * block_k)];
-      weigh(s, tile, row, n);
-      const bool drops = tiling_->problem.keep_prob < 1.0f;
-      if (drops) {
-        bits_.drop(dp, row, n);
-        Muls(dp, dp, 1.0f / tiling_->problem.keep_prob, n * u32(block_k));
-        PipeBarrier<PIPE_V>();
+    for (int64_t i = 0; i < step.tiles; ++i) {
+      const Tile tile = step.at(i);
+      const int64_t rows = round_up(half_rows(tile.rows, first_row_), fractal);
+      if (rows > 0) load_rows(tile);
+      for (int64_t row = 0; row < rows; row += gradient_slab) {
+        differentiate(tile, Slab{step.slot(), i, row, u32(min_of(gradient_slab, rows - row))});
       }
-      scratch_.subtract_rows(dp, delta()[u32(row)], n);
-      Mul(dp, dp, s, n * u32(block_k));  // dX
-      PipeBarrier<PIPE_V>();
-      if (pass == Pass::keys) {
-        bits_.drop(s, row, n);
-        store(workspace_.weights[step.slot()], weights_, s, row, n);
-      }
-      if (writes_dx()) store_dx(dp, tile, row, n);
-      if (tiling_->problem.softcap > 0.0f) {
-        Mul(dp, dp, slope_.Get<float>(), n * u32(block_k));
-        PipeBarrier<PIPE_V>();
-      }
-      store(workspace_.dscores[step.slot()], dscores_, dp, row, n);
-      products_.FreeTensor(s);
     }
-    if (rows > 0) bits_.release();
+    bits_.release();
     CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(tiles_ready);
   }
 
+  // Rows of one tile that are handled at once.
+  struct Slab {
+    uint32_t slot;  // of the step
+    int64_t i;      // of the step's tiles
+    int64_t row;    // the first one, of this half
+    uint32_t n;
+  };
+  __aicore__ inline void differentiate(const Tile& tile, const Slab& at) {
+    const uint32_t count = at.n * u32(block_k);
+    LocalTensor<float> s = load_products(at);
+    const LocalTensor<float> dp = s[u32(gradient_slab * block_k)];
+    weigh(s, tile, at);
+    if (tiling_->problem.keep_prob < 1.0f) {
+      bits_.drop(dp, at.i, at.row, at.n);
+      Muls(dp, dp, 1.0f / tiling_->problem.keep_prob, count);
+      PipeBarrier<PIPE_V>();
+    }
+    scratch_.subtract_rows(dp, delta()[u32(at.row)], at.n, 1);
+    Mul(dp, dp, s, count);  // dX
+    PipeBarrier<PIPE_V>();
+    if (pass == Pass::keys) {
+      bits_.drop(s, at.i, at.row, at.n);
+      store(workspace_.weights[at.slot], weights_, s, at);
+    }
+    if (writes_dx()) store_dx(dp, tile, at);
+    if (tiling_->problem.softcap > 0.0f) {
+      Mul(dp, dp, slope_.Get<float>(), count);
+      PipeBarrier<PIPE_V>();
+    }
+    store(workspace_.dscores[at.slot], dscores_, dp, at);
+    products_.FreeTensor(s);
+  }
+
   // s: (n, block_k), from Q K^T to P: 0 where a pair is hidden. Also the slope of softcap.
-  __aicore__ inline void weigh(const LocalTensor<float>& s, const Tile& tile, int64_t row,
-                               uint32_t n) {
-    const uint32_t count = n * u32(block_k);
+  __aicore__ inline void weigh(const LocalTensor<float>& s, const Tile& tile, const Slab& at) {
+    const uint32_t count = at.n * u32(block_k);
     const float softcap = tiling_->problem.softcap;
-    scores_.scale_and_cap(s, n);
+    scores_.scale_and_cap(s, at.n);
     if (softcap > 0.0f) {
       const LocalTensor<float> slope = slope_.Get<float>();
       Muls(slope, s, 1.0f / softcap, count);
@@ -127,10 +136,10 @@ class GradientVector {
       Adds(slope, slope, 1.0f, count);
       PipeBarrier<PIPE_V>();
     }
-    scores_.add_pairs(s, tile, row, n, scratch_);
-    bits_.hide(s, row, n);
-    if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);
-    scratch_.subtract_rows(s, lse()[u32(row)], n);
+    scores_.add_pairs(s, tile, at.row, at.n, scratch_);
+    bits_.hide(s, at.i, at.row, at.n);
+    if (tile.keys < block_k) hide_tail(s, u32(tile.keys), at.n);
+    scratch_.subtract_rows(s, lse()[u32(at.row)], at.n, 1);
     Exp(s, s, count);
     PipeBarrier<PIPE_V>();
   }
@@ -156,32 +165,32 @@ class GradientVector {
   // --- Between the workspace and UB ---
 
   // S, and after it dP.
-  __aicore__ inline LocalTensor<float> load_products(const Step& step, int64_t row, uint32_t n) {
+  __aicore__ inline LocalTensor<float> load_products(const Slab& at) {
     const LocalTensor<float> s = products_.template AllocTensor<float>();
-    const uint32_t count = n * u32(block_k);
-    DataCopy(s, workspace_.scores[step.slot()][place_of(row)], count);
-    DataCopy(s[u32(gradient_slab * block_k)], workspace_.dweights[step.slot()][place_of(row)],
-             count);
+    const uint32_t count = at.n * u32(block_k);
+    DataCopy(s, workspace_.scores[at.slot][place_of(at)], count);
+    DataCopy(s[u32(gradient_slab * block_k)], workspace_.dweights[at.slot][place_of(at)], count);
     products_.EnQue(s);
     return products_.template DeQue<float>();
   }
   __aicore__ inline void store(const GlobalTensor<T>& to, TQue<TPosition::VECOUT, 1>& queue,
-                               const LocalTensor<float>& values, int64_t row, uint32_t n) {
+                               const LocalTensor<float>& values, const Slab& at) {
     LocalTensor<T> rounded = queue.template AllocTensor<T>();
-    Cast(rounded, values, RoundMode::CAST_RINT, n * u32(block_k));
+    Cast(rounded, values, RoundMode::CAST_RINT, at.n * u32(block_k));
     queue.EnQue(rounded);
     rounded = queue.template DeQue<T>();
-    DataCopy(to[place_of(row)], rounded, n * u32(block_k));
+    DataCopy(to[place_of(at)], rounded, at.n * u32(block_k));
     queue.FreeTensor(rounded);
   }
   // dX by tiles of (block_q, block_k), in the order of tiles of bits.
-  __aicore__ inline void store_dx(const LocalTensor<float>& values, const Tile& tile, int64_t row,
-                                  uint32_t n) {
+  __aicore__ inline void store_dx(const LocalTensor<float>& values, const Tile& tile,
+                                  const Slab& at) {
     LocalTensor<float> copy = dx_.template AllocTensor<float>();
-    Adds(copy, values, 0.0f, n * u32(block_k));
+    Adds(copy, values, 0.0f, at.n * u32(block_k));
     dx_.EnQue(copy);
     copy = dx_.template DeQue<float>();
-    DataCopy(dx_gm_[static_cast<uint64_t>(dx_at(tile)) + place_of(row)], copy, n * u32(block_k));
+    const uint64_t place = static_cast<uint64_t>(dx_at(tile) + (first_row_ + at.row) * block_k);
+    DataCopy(dx_gm_[place], copy, at.n * u32(block_k));
     dx_.FreeTensor(copy);
   }
 
@@ -227,8 +236,12 @@ class GradientVector {
   __aicore__ inline int64_t owned_head(const KeyTask& task) const { return task.head; }
 
   __aicore__ inline bool writes_dx() const { return pass == Pass::queries && tiling_->has_dbias; }
-  __aicore__ inline uint64_t place_of(int64_t row) const {
-    return static_cast<uint64_t>((first_row_ + row) * block_k);
+  __aicore__ inline int64_t tiles() const {
+    return gradient_tiles(tiling_->problem.head_dim, tiling_->problem.head_dim_v);
+  }
+  // In values of a step's tiles in the workspace.
+  __aicore__ inline uint64_t place_of(const Slab& at) const {
+    return static_cast<uint64_t>((at.i * block_q + first_row_ + at.row) * block_k);
   }
   __aicore__ inline LocalTensor<float> lse() { return rows_.Get<float>(); }
   __aicore__ inline LocalTensor<float> delta() { return rows_.Get<float>()[u32(half_q)]; }

@@ -32,7 +32,7 @@ constexpr uint16_t sums_ready = 6;      // AIC: the sums of a task are complete
 // An AIV without rows in a short block makes nothing, yet sets and waits for every flag.
 template <typename T>
 struct GradientWorkspace {
-  GlobalTensor<float> scores[slots];      // S: (block_q, block_k)
+  GlobalTensor<float> scores[slots];      // S: (tiles, block_q, block_k)
   GlobalTensor<float> dweights[slots];    // dP: the same
   GlobalTensor<T> weights[slots];         // P
   GlobalTensor<T> dscores[slots];         // dS
@@ -41,23 +41,16 @@ struct GradientWorkspace {
 
   __aicore__ inline void init(GM_ADDR workspace, int64_t group, int64_t head_dim,
                               int64_t head_dim_v) {
+    const int64_t tiles = gradient_tiles(head_dim, head_dim_v);
     GM_ADDR at = workspace + group * gradient_group_bytes(head_dim, head_dim_v);
     for (int64_t slot = 0; slot < slots; ++slot) {
-      at = place(scores[slot], at, scores_bytes);
-      at = place(dweights[slot], at, scores_bytes);
-      at = place(weights[slot], at, weights_bytes);
-      at = place(dscores[slot], at, weights_bytes);
+      at = place(scores[slot], at, tiles * scores_bytes);
+      at = place(dweights[slot], at, tiles * scores_bytes);
+      at = place(weights[slot], at, tiles * weights_bytes);
+      at = place(dscores[slot], at, tiles * weights_bytes);
       at = place(first_sum[slot], at, sum_bytes(head_dim));
       at = place(second_sum[slot], at, sum_bytes(head_dim_v));
     }
-  }
-
- private:
-  template <typename U>
-  __aicore__ static inline GM_ADDR place(GlobalTensor<U>& tensor, GM_ADDR at, int64_t bytes) {
-    tensor.SetGlobalBuffer(reinterpret_cast<__gm__ U*>(at),
-                           static_cast<uint64_t>(bytes) / sizeof(U));
-    return at + bytes;
   }
 };
 

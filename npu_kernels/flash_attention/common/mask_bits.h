@@ -4,46 +4,61 @@
 
 #include "kernel_operator.h"
 
-#include "common/problem.h"
 #include "common/row_slab.h"
+#include "common/steps.h"
 
 namespace flash {
 
 class MaskBits {
  public:
-  // first_row: of this core in each block of queries.
+  // first_row: of this core in each block of queries. tiles: of a step, at most.
+  // buffers: 2 load the next step's bits beside this one's.
   __aicore__ inline void init(TPipe& pipe, const Addresses& addresses, const Tiling& tiling,
-                              int64_t first_row) {
+                              int64_t first_row, int64_t tiles, uint8_t buffers) {
     tiling_ = &tiling;
+    tile_bytes_ = u32(mask_bytes(tiling.has_keep || drops()));
     first_row_ = first_row;
     tables_.SetGlobalBuffer(gm(addresses.tables));
     if (tiling.has_keep) keep_.SetGlobalBuffer(gm(addresses.keep));
     if (drops()) dropout_.SetGlobalBuffer(gm(addresses.dropout));
-    pipe.InitBuffer(queue_, slots, u32(mask_bytes));
+    pipe.InitBuffer(queue_, buffers, u32(tiles) * tile_bytes_);
   }
 
-  // Loads what this tile needs, and joins it: ((keys to the left of the right edge, and not left of
-  // the left one) or of the prefix) and of keep. Until release().
-  __aicore__ inline void take(const Tile& tile) {
-    const Edges edges = edges_of(tile);
-    hides_ = edges.hides() || tiling_->has_keep;
-    if (!hides_ && !drops()) return;
-    const int64_t rows = round_up(half_rows(tile.rows, first_row_), fractal);
-    load(tile, edges, rows);
+  // Loads what the tiles of this step need, and joins it: ((keys to the left of the right edge, and
+  // not left of the left one) or of the prefix) and of keep. Until release().
+  __aicore__ inline void take(const Step& step) {
+    Edges edges[max_step_tiles];
+    is_loaded_ = drops() || tiling_->has_keep;
+    for (int64_t i = 0; i < step.tiles; ++i) {
+      edges[i] = edges_of(step.at(i));
+      hides_[i] = edges[i].hides() || tiling_->has_keep;
+      is_loaded_ = is_loaded_ || hides_[i];
+    }
+    if (!is_loaded_) return;
+    const LocalTensor<uint8_t> bits = queue_.AllocTensor<uint8_t>();
+    for (int64_t i = 0; i < step.tiles; ++i) {
+      if (padded_rows(step.at(i)) > 0) load(bits[u32(i) * tile_bytes_], step.at(i), edges[i]);
+    }
+    queue_.EnQue(bits);
     bits_ = queue_.DeQue<uint8_t>();
-    if (edges.hides()) join(edges, rows);
+    for (int64_t i = 0; i < step.tiles; ++i) {
+      const int64_t rows = padded_rows(step.at(i));
+      if (rows > 0 && edges[i].hides()) join(bits_[u32(i) * tile_bytes_], edges[i], rows);
+    }
   }
   __aicore__ inline void release() {
-    if (hides_ || drops()) queue_.FreeTensor(bits_);
+    if (is_loaded_) queue_.FreeTensor(bits_);
   }
 
-  // s: (n, block_k), rows of this half from `row` on. Hides what is not visible.
-  __aicore__ inline void hide(const LocalTensor<float>& s, int64_t row, uint32_t n) const {
-    if (hides_) keep_where(s, bits_[visible_part + u32(row * bits_row_bytes)], hidden_score, n);
+  // s: (n, block_k), of tile i the rows of this half from `row` on. Hides what is not visible.
+  __aicore__ inline void hide(const LocalTensor<float>& s, int64_t i, int64_t row,
+                              uint32_t n) const {
+    if (hides_[i]) keep_where(s, part(i, visible_part, row), hidden_score, n);
   }
   // p: likewise. 0 where dropout does not keep the weight.
-  __aicore__ inline void drop(const LocalTensor<float>& p, int64_t row, uint32_t n) const {
-    if (drops()) keep_where(p, bits_[dropout_part + u32(row * bits_row_bytes)], 0.0f, n);
+  __aicore__ inline void drop(const LocalTensor<float>& p, int64_t i, int64_t row,
+                              uint32_t n) const {
+    if (drops()) keep_where(p, part(i, dropout_part, row), 0.0f, n);
   }
 
  private:
@@ -68,9 +83,13 @@ class MaskBits {
   }
   __aicore__ inline bool drops() const { return tiling_->keep_prob < 1.0f; }
 
-  __aicore__ inline void load(const Tile& tile, const Edges& edges, int64_t rows) {
-    const uint32_t bytes = u32(rows * bits_row_bytes);
-    const LocalTensor<uint8_t> bits = queue_.AllocTensor<uint8_t>();
+  __aicore__ inline int64_t padded_rows(const Tile& tile) const {
+    return round_up(half_rows(tile.rows, first_row_), fractal);
+  }
+
+  __aicore__ inline void load(const LocalTensor<uint8_t>& bits, const Tile& tile,
+                              const Edges& edges) {
+    const uint32_t bytes = u32(padded_rows(tile) * bits_row_bytes);
     if (edges.hides_right)
       DataCopy(bits[visible_part], tables_[staircase_from(edges.right)], bytes);
     if (edges.hides_left) DataCopy(bits[left_part], tables_[staircase_from(edges.left)], bytes);
@@ -85,14 +104,13 @@ class MaskBits {
     if (drops()) {
       DataCopy(bits[dropout_part], dropout_[half_at(tiling_->dropout, tile)], bytes);
     }
-    queue_.EnQue(bits);
   }
 
   // What is visible begins as the right edge, if that hides.
-  __aicore__ inline void join(const Edges& edges, int64_t rows) {
-    const LocalTensor<uint16_t> visible = words(visible_part);
-    const LocalTensor<uint16_t> left = words(left_part);
-    const LocalTensor<uint16_t> keep = words(keep_part);
+  __aicore__ inline void join(const LocalTensor<uint8_t>& bits, const Edges& edges,
+                              int64_t rows) const {
+    const LocalTensor<uint16_t> visible = words(bits, visible_part);
+    const LocalTensor<uint16_t> left = words(bits, left_part);
     const int32_t count = static_cast<int32_t>(rows * bits_row_bytes / int64_t{sizeof(uint16_t)});
     if (edges.hides_left) {
       Not(edges.hides_right ? left : visible, left, count);
@@ -103,18 +121,24 @@ class MaskBits {
       PipeBarrier<PIPE_V>();
     }
     if (edges.prefix > 0) {  // its row stands in for all rows
-      Or(visible, visible, words(prefix_part), word_lanes, static_cast<uint8_t>(rows / fractal),
+      Or(visible, visible, words(bits, prefix_part), word_lanes,
+         static_cast<uint8_t>(rows / fractal),
          BinaryRepeatParams{1, 1, 0, blocks_of_repeat, blocks_of_repeat, 0});
       PipeBarrier<PIPE_V>();
     }
     if (tiling_->has_keep) {
-      And(visible, visible, keep, count);
+      And(visible, visible, words(bits, keep_part), count);
       PipeBarrier<PIPE_V>();
     }
   }
 
-  __aicore__ inline LocalTensor<uint16_t> words(uint32_t part) const {
-    return bits_[part].template ReinterpretCast<uint16_t>();
+  __aicore__ static inline LocalTensor<uint16_t> words(const LocalTensor<uint8_t>& bits,
+                                                       uint32_t part) {
+    return bits[part].template ReinterpretCast<uint16_t>();
+  }
+  // Of tile i, from this half's row `row` on.
+  __aicore__ inline LocalTensor<uint8_t> part(int64_t i, uint32_t part, int64_t row) const {
+    return bits_[u32(i) * tile_bytes_ + part + u32(row * bits_row_bytes)];
   }
   // In bytes: 64 rows of the staircase, the first of which has `columns` bits set.
   __aicore__ static inline uint64_t staircase_from(int64_t columns) {
@@ -126,20 +150,22 @@ class MaskBits {
                                  first_row_ * bits_row_bytes);
   }
 
-  // Bytes from the beginning of a buffer.
+  // Bytes from the beginning of a tile's part of a buffer.
   static constexpr uint32_t visible_part = 0;
   static constexpr uint32_t left_part = u32(bits_half_bytes);
-  static constexpr uint32_t keep_part = u32(2 * bits_half_bytes);
-  static constexpr uint32_t dropout_part = u32(3 * bits_half_bytes);
-  static constexpr uint32_t prefix_part = u32(4 * bits_half_bytes);
+  static constexpr uint32_t prefix_part = u32(2 * bits_half_bytes);
+  static constexpr uint32_t keep_part = prefix_part + u32(constant_row_bytes);
+  static constexpr uint32_t dropout_part = keep_part + u32(bits_half_bytes);
 
   const Tiling* tiling_ = nullptr;
   int64_t first_row_ = 0;
-  bool hides_ = false;
+  uint32_t tile_bytes_ = 0;
+  bool hides_[max_step_tiles] = {};
+  bool is_loaded_ = false;
   GlobalTensor<uint8_t> tables_;
   GlobalTensor<uint8_t> keep_;
   GlobalTensor<uint8_t> dropout_;
-  TQue<TPosition::VECIN, 1> queue_;  // 2 x (4 x (half_q, block_k) bits, a row of 32 B)
+  TQue<TPosition::VECIN, 1> queue_;  // 1 or 2 x the bits of a step's tiles
   LocalTensor<uint8_t> bits_;
 };
 

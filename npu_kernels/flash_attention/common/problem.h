@@ -67,9 +67,15 @@ struct Tiling {
   TileStrides keep;
   TileStrides dropout;
   int64_t slopes_batch;
+  int64_t blocks;                      // of queries, to a task
   int64_t groups;                      // that have work: as few as finish as soon
   int64_t first_task[max_groups + 1];  // group g does tasks [first_task[g], first_task[g + 1])
 };
+
+BOTH_SIDES inline ForwardPlan forward_plan(const Tiling& t) {
+  const bool has_pair_inputs = t.has_bias || t.has_keep || t.keep_prob < 1.0f;
+  return forward_plan(t.head_dim, t.head_dim_v, t.blocks, has_pair_inputs);
+}
 
 BOTH_SIDES inline int64_t shift_of(const Tiling& t, const Sequence& s) {
   return t.top_left ? 0 : s.seqlen_k - s.seqlen_q;
@@ -90,14 +96,14 @@ struct KeyRange {
 
   BOTH_SIDES inline bool is_empty() const { return prefix == 0 && begin == end; }
   BOTH_SIDES inline int64_t first() const { return prefix > 0 ? 0 : begin; }
-  // The tile after the one that begins at `key`; `end` or more: there is none.
-  BOTH_SIDES inline int64_t after(int64_t key) const {
-    const int64_t next = key + block_k;
-    return next < prefix ? next : max_of(next, begin);
+  // Where it goes on behind `key`, a multiple of block_k; `end` or more: nowhere.
+  BOTH_SIDES inline int64_t from(int64_t key) const {
+    return key < prefix ? key : max_of(key, begin);
   }
   BOTH_SIDES inline bool holds(int64_t key) const { return key < prefix || key < end; }
-  BOTH_SIDES inline int64_t keys(int64_t key) const {  // of the tile that begins at `key`
-    return min_of(block_k, (key < prefix ? prefix : end) - key);
+  // How many follow each other from `key` on, which it holds; `most` or fewer.
+  BOTH_SIDES inline int64_t keys(int64_t key, int64_t most) const {
+    return min_of(most, (key < prefix ? prefix : end) - key);
   }
   BOTH_SIDES inline int64_t tiles() const {
     return ceil_div(prefix, block_k) + ceil_div(end - begin, block_k);
@@ -119,30 +125,43 @@ BOTH_SIDES inline KeyRange key_range(const Tiling& t, const Sequence& s, int64_t
   return KeyRange{prefix, tile, end};
 }
 
-// A task of the forward, and of the pass that makes dq, is one block of queries of one head: its
-// owner visits all keys that it sees, so that the bits do not depend on the number of groups.
+// A task of the forward, and of the pass that makes dq, is one block of queries of one head, or a
+// few: its owner visits all keys that it sees, so that the bits do not depend on the number of
+// groups.
 struct Task {
   Sequence sequence;
   int64_t batch;
   int64_t head;
   int64_t row;   // of its first query
-  int64_t rows;  // 1..block_q
+  int64_t rows;  // 1..blocks * block_q
   KeyRange keys;
 };
 
 BOTH_SIDES inline int64_t tasks_of(const Tiling& t, const Sequence& s) {
-  return t.heads_q * ceil_div(s.seqlen_q, block_q);
+  return t.heads_q * ceil_div(s.seqlen_q, t.blocks * block_q);
 }
 
 // Number `index` of a sequence's tasks, of tasks_of().
 BOTH_SIDES inline Task task_of(const Tiling& t, const Sequence& s, int64_t batch, int64_t index) {
-  const int64_t blocks = ceil_div(s.seqlen_q, block_q);
-  // The first block, the last, the second, the last but one: under a causal mask short and long
+  const int64_t most = t.blocks * block_q;
+  const int64_t parts = ceil_div(s.seqlen_q, most);
+  // The first part, the last, the second, the last but one: under a causal mask short and long
   // tasks alternate, so that neighbours weigh alike.
-  const int64_t turn = index % blocks;
-  const int64_t row = (turn % 2 == 0 ? turn / 2 : blocks - 1 - turn / 2) * block_q;
-  const int64_t rows = min_of(block_q, s.seqlen_q - row);
-  return Task{s, batch, index / blocks, row, rows, key_range(t, s, row, rows)};
+  const int64_t turn = index % parts;
+  const int64_t row = (turn % 2 == 0 ? turn / 2 : parts - 1 - turn / 2) * most;
+  const int64_t rows = min_of(most, s.seqlen_q - row);
+  return Task{s, batch, index / parts, row, rows, key_range(t, s, row, rows)};
+}
+
+// Block number `i` of a task of several, as a task of its own.
+BOTH_SIDES inline Task block_of(const Tiling& t, const Task& task, int64_t i) {
+  const int64_t row = task.row + i * block_q;
+  const int64_t rows = min_of(block_q, task.row + task.rows - row);
+  return Task{task.sequence, task.batch, task.head,
+              row,           rows,       key_range(t, task.sequence, row, rows)};
+}
+BOTH_SIDES inline int64_t blocks_of(const Task& task) {
+  return ceil_div(task.rows, block_q);
 }
 
 // One tile of scores: queries [row, row + rows) of one head and keys [key, key + keys).
@@ -158,7 +177,8 @@ struct Tile {
 
 // That of a task which begins at `key`.
 BOTH_SIDES inline Tile tile_of(const Task& task, int64_t key) {
-  return Tile{task.sequence, task.batch, task.head, task.row, task.rows, key, task.keys.keys(key)};
+  const int64_t keys = task.keys.keys(key, block_k);
+  return Tile{task.sequence, task.batch, task.head, task.row, task.rows, key, keys};
 }
 
 // Rows of a tile for the vector core whose half of the block begins at first_row.

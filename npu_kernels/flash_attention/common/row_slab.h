@@ -39,64 +39,95 @@ __aicore__ inline void hide_tail(const LocalTensor<float>& s, uint32_t keys, uin
   PipeBarrier<PIPE_V>();
 }
 
+// Rows of head_dim values that are handled at once, where `slab` rows of scores are: a multiple of
+// 16.
+__aicore__ inline int64_t value_rows(int64_t slab, int64_t head_dim) {
+  const int64_t fit = slab * block_k / round_up(head_dim, fractal) / fractal * fractal;
+  return min_of(min_of(slab, fit), half_q);
+}
+
 class SlabScratch {
  public:
   __aicore__ inline void init(TPipe& pipe, uint32_t rows) {
-    pipe.InitBuffer(tree_, rows * lanes * u32(float_bytes));
+    init_without_tree(pipe, rows);
+    pipe.InitBuffer(own_tree_, rows * lanes * u32(float_bytes));
+    tree_ = own_tree_.Get<float>();
+  }
+  // Whoever calls what needs a tree lends it one: (rows, 64).
+  __aicore__ inline void lend_tree(const LocalTensor<float>& tree) { tree_ = tree; }
+  __aicore__ inline void init_without_tree(TPipe& pipe, uint32_t rows) {
     pipe.InitBuffer(blocks_, rows * block_lanes * u32(float_bytes));
     pipe.InitBuffer(wide_, rows * block_lanes * u32(float_bytes));
     pipe.InitBuffer(per_row_, rows * u32(float_bytes));
   }
 
   __aicore__ inline LocalTensor<float> per_row() { return per_row_.Get<float>(); }  // (rows)
-  __aicore__ inline LocalTensor<float> tree() { return tree_.Get<float>(); }        // (rows, 64)
+  __aicore__ inline LocalTensor<float> tree() { return tree_; }                     // (rows, 64)
 
-  // (n) to (n, 8): one block per row, to be read again and again along the row.
-  __aicore__ inline LocalTensor<float> widen(const LocalTensor<float>& x, uint32_t n) {
+  // (n) to (tiles, n, 8): one block per row, to be read again and again along the row.
+  __aicore__ inline LocalTensor<float> widen(const LocalTensor<float>& x, uint32_t n,
+                                             uint32_t tiles) {
     const LocalTensor<float> wide = wide_.Get<float>();
-    Brcb(wide, x, static_cast<uint8_t>(n / block_lanes), BrcbRepeatParams{1, block_lanes});
+    for (uint32_t i = 0; i < tiles; ++i) {
+      Brcb(wide[i * n * block_lanes], x, static_cast<uint8_t>(n / block_lanes),
+           BrcbRepeatParams{1, block_lanes});
+    }
     PipeBarrier<PIPE_V>();
     return wide;
   }
 
-  // result: (n). s: (n, block_k). 128 columns become 64, then 8, then 1.
+  // result: (n). s: (tiles, n, block_k). 128 columns become 64, then 8, then 1, then tiles one.
   __aicore__ inline void row_max(const LocalTensor<float>& result, const LocalTensor<float>& s,
-                                 uint32_t n) {
-    const LocalTensor<float> tree = tree_.Get<float>();
+                                 uint32_t n, uint32_t tiles) {
+    const LocalTensor<float>& tree = tree_;
     const LocalTensor<float> blocks = blocks_.Get<float>();
-    Max(tree, s, s[lanes], lanes, static_cast<uint8_t>(n), halves());
+    const LocalTensor<float> in_tile = wide_.Get<float>();  // (tiles, n)
+    const uint32_t rows = tiles * n;
+    Max(tree, s, s[lanes], lanes, static_cast<uint8_t>(rows), halves());
     PipeBarrier<PIPE_V>();
-    BlockReduceMax(blocks, tree, n, lanes, 1, 1, block_lanes);
+    BlockReduceMax(blocks, tree, rows, lanes, 1, 1, block_lanes);
     PipeBarrier<PIPE_V>();
-    BlockReduceMax(result, blocks, n / block_lanes, lanes, 1, 1, block_lanes);
+    BlockReduceMax(tiles == 1 ? result : in_tile, blocks, rows / block_lanes, lanes, 1, 1,
+                   block_lanes);
     PipeBarrier<PIPE_V>();
+    for (uint32_t i = 1; i < tiles; ++i) {
+      Max(result, i == 1 ? in_tile : result, in_tile[i * n], n);
+      PipeBarrier<PIPE_V>();
+    }
   }
   // The same tree of additions for any head_dim, format and number of groups.
   __aicore__ inline void row_sum(const LocalTensor<float>& result, const LocalTensor<float>& s,
-                                 uint32_t n) {
-    const LocalTensor<float> tree = tree_.Get<float>();
+                                 uint32_t n, uint32_t tiles) {
+    const LocalTensor<float>& tree = tree_;
     const LocalTensor<float> blocks = blocks_.Get<float>();
-    Add(tree, s, s[lanes], lanes, static_cast<uint8_t>(n), halves());
+    const LocalTensor<float> in_tile = wide_.Get<float>();  // (tiles, n)
+    const uint32_t rows = tiles * n;
+    Add(tree, s, s[lanes], lanes, static_cast<uint8_t>(rows), halves());
     PipeBarrier<PIPE_V>();
-    BlockReduceSum(blocks, tree, n, lanes, 1, 1, block_lanes);
+    BlockReduceSum(blocks, tree, rows, lanes, 1, 1, block_lanes);
     PipeBarrier<PIPE_V>();
-    BlockReduceSum(result, blocks, n / block_lanes, lanes, 1, 1, block_lanes);
+    BlockReduceSum(tiles == 1 ? result : in_tile, blocks, rows / block_lanes, lanes, 1, 1,
+                   block_lanes);
     PipeBarrier<PIPE_V>();
+    for (uint32_t i = 1; i < tiles; ++i) {
+      Add(result, i == 1 ? in_tile : result, in_tile[i * n], n);
+      PipeBarrier<PIPE_V>();
+    }
   }
 
-  // s: (n, block_k) -= x: (n).
+  // s: (tiles, n, block_k) -= x: (n).
   __aicore__ inline void subtract_rows(const LocalTensor<float>& s, const LocalTensor<float>& x,
-                                       uint32_t n) {
-    const LocalTensor<float> wide = widen(x, n);
+                                       uint32_t n, uint32_t tiles) {
+    const LocalTensor<float> wide = widen(x, n, tiles);
     for (uint32_t from = 0; from < block_k; from += lanes) {
-      Sub(s[from], s[from], wide, lanes, static_cast<uint8_t>(n), by_rows(block_k));
+      Sub(s[from], s[from], wide, lanes, static_cast<uint8_t>(tiles * n), by_rows(block_k));
     }
     PipeBarrier<PIPE_V>();
   }
   // values: (n, pitch) *= x: (n).
   __aicore__ inline void multiply_rows(const LocalTensor<float>& values,
                                        const LocalTensor<float>& x, uint32_t n, uint32_t pitch) {
-    const LocalTensor<float> wide = widen(x, n);
+    const LocalTensor<float> wide = widen(x, n, 1);
     for (uint32_t from = 0; from < pitch; from += lanes) {
       const uint64_t columns = static_cast<uint64_t>(min_of(lanes, pitch - from));
       Mul(values[from], values[from], wide, columns, static_cast<uint8_t>(n), by_rows(pitch));
@@ -106,7 +137,7 @@ class SlabScratch {
   // values: (n, pitch) /= x: (n).
   __aicore__ inline void divide_rows(const LocalTensor<float>& values, const LocalTensor<float>& x,
                                      uint32_t n, uint32_t pitch) {
-    const LocalTensor<float> wide = widen(x, n);
+    const LocalTensor<float> wide = widen(x, n, 1);
     for (uint32_t from = 0; from < pitch; from += lanes) {
       const uint64_t columns = static_cast<uint64_t>(min_of(lanes, pitch - from));
       Div(values[from], values[from], wide, columns, static_cast<uint8_t>(n), by_rows(pitch));
@@ -125,10 +156,11 @@ class SlabScratch {
     return BinaryRepeatParams{1, 1, 0, blocks, blocks, 1};
   }
 
-  TBuf<TPosition::VECCALC> tree_;     // (rows, 64)
-  TBuf<TPosition::VECCALC> blocks_;   // (rows, 8)
-  TBuf<TPosition::VECCALC> wide_;     // (rows, 8)
-  TBuf<TPosition::VECCALC> per_row_;  // (rows)
+  LocalTensor<float> tree_;            // (rows, 64)
+  TBuf<TPosition::VECCALC> own_tree_;  // the same, or nothing
+  TBuf<TPosition::VECCALC> blocks_;    // (rows, 8)
+  TBuf<TPosition::VECCALC> wide_;      // (rows, 8)
+  TBuf<TPosition::VECCALC> per_row_;   // (rows)
 };
 
 }  // namespace flash

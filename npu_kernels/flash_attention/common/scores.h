@@ -34,7 +34,7 @@ class Scores {
     }
   }
 
-  // s: (n, block_k) becomes scale s, or softcap tanh(scale s / softcap).
+  // s: (n, block_k), of any tiles, becomes scale s, or softcap tanh(scale s / softcap).
   __aicore__ inline void scale_and_cap(const LocalTensor<float>& s, uint32_t n) {
     if (tiling_->softcap > 0.0f) {
       cap(s, n);
@@ -44,6 +44,7 @@ class Scores {
     }
   }
 
+  __aicore__ inline bool has_pairs() const { return tiling_->has_bias || tiling_->has_slopes; }
   // s: (n, block_k) becomes s + bias - slope |i + shift - j|. row: of this core's half. n: rows
   // that are queries, or up to 15 more.
   __aicore__ inline void add_pairs(const LocalTensor<float>& s, const Tile& tile, int64_t row,
@@ -80,6 +81,7 @@ class Scores {
     const bool by_key = tiling_->bias.key != 0;
     const bool by_query = tiling_->bias.query != 0;
     const int64_t queries = min_of(n, half_rows(tile.rows, first_row_) - row);
+    if (queries <= 0) return;
     const uint8_t repeats = static_cast<uint8_t>(queries);
     LocalTensor<T> bias = load_bias(tile, row, by_query ? queries : 1);
     const LocalTensor<float> wide = scratch.tree();  // (queries or 1, 64), or 16 in each row
@@ -130,7 +132,7 @@ class Scores {
     const LocalTensor<float> rows = scratch.per_row();
     Adds(rows, ramp[u32(row)], static_cast<float>(first), n);
     PipeBarrier<PIPE_V>();
-    const LocalTensor<float> wide = scratch.widen(rows, n);
+    const LocalTensor<float> wide = scratch.widen(rows, n, 1);
     for (uint32_t from = 0; from < block_k; from += lanes) {
       const uint8_t repeats = static_cast<uint8_t>(n);
       Sub(distance, wide, ramp[from], lanes, repeats,

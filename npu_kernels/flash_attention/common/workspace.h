@@ -21,6 +21,13 @@ __aicore__ inline GM_ADDR gm(Address address) {
   return reinterpret_cast<GM_ADDR>(address);
 }
 
+// Lets `tensor` begin at `at`. Returns where it ends.
+template <typename U>
+__aicore__ inline GM_ADDR place(GlobalTensor<U>& tensor, GM_ADDR at, int64_t bytes) {
+  tensor.SetGlobalBuffer(reinterpret_cast<__gm__ U*>(at), static_cast<uint64_t>(bytes) / sizeof(U));
+  return at + bytes;
+}
+
 // Cross-core flags, mode 2: the AIC raises both AIVs', or both AIVs together raise the AIC's.
 constexpr uint8_t aic_with_aivs = 2;
 constexpr uint16_t scores_ready = 4;   // AIC: S of a step is in the workspace
@@ -36,21 +43,19 @@ constexpr uint16_t partial_ready = 6;  // AIC: P V is
 // counts both. Its rows of the slots then stay as they are, too.
 template <typename T>
 struct Workspace {
-  GlobalTensor<float> scores[slots];   // (block_q, block_k)
-  GlobalTensor<T> weights[slots];      // (block_q, block_k)
-  GlobalTensor<float> partial[slots];  // (block_q, head_dim_v rounded up to 16)
+  GlobalTensor<float> scores[slots];   // (blocks, tiles, block_q, block_k)
+  GlobalTensor<T> weights[slots];      // (blocks, tiles, block_q, block_k)
+  GlobalTensor<float> partial[slots];  // (blocks, block_q, head_dim_v rounded up to 16)
 
-  __aicore__ inline void init(GM_ADDR workspace, int64_t group, int64_t head_dim_v) {
-    GM_ADDR at = workspace + group * group_workspace_bytes(head_dim_v);
-    for (int64_t slot = 0; slot < slots; ++slot, at += scores_bytes) {
-      scores[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at), scores_bytes / float_bytes);
-    }
-    for (int64_t slot = 0; slot < slots; ++slot, at += weights_bytes) {
-      weights[slot].SetGlobalBuffer(reinterpret_cast<__gm__ T*>(at), weights_bytes / value_bytes);
-    }
-    const int64_t bytes = partial_bytes(head_dim_v);
-    for (int64_t slot = 0; slot < slots; ++slot, at += bytes) {
-      partial[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at), bytes / float_bytes);
+  __aicore__ inline void init(GM_ADDR workspace, int64_t group, int64_t head_dim,
+                              int64_t head_dim_v) {
+    const int64_t blocks = most_blocks(head_dim, head_dim_v);
+    const int64_t tiles = step_tiles(head_dim, head_dim_v);
+    GM_ADDR at = workspace + group * group_workspace_bytes(head_dim, head_dim_v);
+    for (int64_t slot = 0; slot < slots; ++slot) {
+      at = place(scores[slot], at, blocks * tiles * scores_bytes);
+      at = place(weights[slot], at, blocks * tiles * weights_bytes);
+      at = place(partial[slot], at, blocks * partial_bytes(head_dim_v));
     }
   }
 };

@@ -15,6 +15,7 @@ struct RunningRows {
   LocalTensor<float> acc;  // (half_q, pitch)
 };
 
+// Slabs of out go through the queue of the weights.
 template <typename T>
 class Results {
  public:
@@ -23,14 +24,13 @@ class Results {
                               int64_t first_row) {
     tiling_ = &tiling;
     first_row_ = first_row;
-    slab_ = slab_rows(tiling.head_dim_v);
     pitch_ = u32(round_up(tiling.head_dim_v, fractal));
+    slab_ = value_rows(forward_plan(tiling).slab, tiling.head_dim_v);
     if (tiling.has_sink) sink_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.sink));
     out_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(addresses.out));
     lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.lse));
     softmax_max_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.softmax_max));
     softmax_sum_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(addresses.softmax_sum));
-    pipe.InitBuffer(out_rows_, slots, u32(slab_ * pitch_ * value_bytes));
     pipe.InitBuffer(statistics_, slots, u32(3 * half_q * float_bytes));
     pipe.InitBuffer(divisor_, u32(half_q * float_bytes));
     pipe.InitBuffer(shrink_, u32(half_q * float_bytes));
@@ -38,7 +38,8 @@ class Results {
   }
 
   // out = acc / l, lse = m + ln l, of the tile's queries. Overwrites all three.
-  __aicore__ inline void write(const Tile& tile, const RunningRows& of, SlabScratch& scratch) {
+  __aicore__ inline void write(const Tile& tile, const RunningRows& of, SlabScratch& scratch,
+                               TQue<TPosition::VECOUT, 1>& out_rows) {
     const int64_t rows = half_rows(tile.rows, first_row_);
     if (rows == 0) return;
     const float sink = sink_of(tile);
@@ -59,16 +60,16 @@ class Results {
       const LocalTensor<float> acc = of.acc[u32(row) * pitch_];
       if (has_sink) scratch.multiply_rows(acc, shrink_.Get<float>()[u32(row)], n, pitch_);
       scratch.divide_rows(acc, divisor[u32(row)], n, pitch_);
-      const LocalTensor<T> out = out_rows_.template AllocTensor<T>();
+      const LocalTensor<T> out = out_rows.template AllocTensor<T>();
       Cast(out, acc, RoundMode::CAST_RINT, n * pitch_);
-      out_rows_.EnQue(out);
-      store_out(tile, row, min_of(slab_, rows - row));
+      out_rows.EnQue(out);
+      store_out(tile, row, min_of(slab_, rows - row), out_rows);
     }
     PipeBarrier<PIPE_V>();  // the next task takes acc over
   }
 
   // No query of this tile's task sees a key: the AIC skips it.
-  __aicore__ inline void write_empty(const Tile& tile) {
+  __aicore__ inline void write_empty(const Tile& tile, TQue<TPosition::VECOUT, 1>& out_rows) {
     const int64_t rows = half_rows(tile.rows, first_row_);
     if (rows == 0) return;
     const float sink = sink_of(tile);
@@ -78,10 +79,10 @@ class Results {
     statistics_.EnQue(lse);
     store_statistics(tile);
     for (int64_t row = 0; row < rows; row += slab_) {
-      const LocalTensor<int16_t> out = out_rows_.template AllocTensor<int16_t>();
+      const LocalTensor<int16_t> out = out_rows.template AllocTensor<int16_t>();
       Duplicate(out, int16_t{0}, u32(slab_) * pitch_);
-      out_rows_.EnQue(out);
-      store_out(tile, row, min_of(slab_, rows - row));
+      out_rows.EnQue(out);
+      store_out(tile, row, min_of(slab_, rows - row), out_rows);
     }
   }
 
@@ -156,8 +157,9 @@ class Results {
     statistics_.FreeTensor(from);
   }
 
-  __aicore__ inline void store_out(const Tile& tile, int64_t row, int64_t rows) {
-    LocalTensor<T> from = out_rows_.template DeQue<T>();
+  __aicore__ inline void store_out(const Tile& tile, int64_t row, int64_t rows,
+                                   TQue<TPosition::VECOUT, 1>& out_rows) {
+    LocalTensor<T> from = out_rows.template DeQue<T>();
     const int64_t pitch = tiling_->out.seqlen;
     const uint64_t place = static_cast<uint64_t>(query_at(tiling_->out, tile, first_row_ + row));
     DataCopyExtParams copy;
@@ -166,7 +168,7 @@ class Results {
     copy.srcStride = 0;  // a row takes whole blocks of 32 B
     copy.dstStride = rows > 1 ? u32((pitch - tiling_->head_dim_v) * value_bytes) : 0;
     DataCopyPad(out_[place], from, copy);
-    out_rows_.FreeTensor(from);
+    out_rows.FreeTensor(from);
   }
 
   const Tiling* tiling_ = nullptr;
@@ -178,7 +180,6 @@ class Results {
   GlobalTensor<float> lse_;
   GlobalTensor<float> softmax_max_;
   GlobalTensor<float> softmax_sum_;
-  TQue<TPosition::VECOUT, 1> out_rows_;    // 2 x (slab, pitch)
   TQue<TPosition::VECOUT, 1> statistics_;  // 2 x (3, half_q): lse, softmax_max, softmax_sum
   TBuf<TPosition::VECCALC> divisor_;       // (half_q)
   TBuf<TPosition::VECCALC> shrink_;        // (half_q): by the sink

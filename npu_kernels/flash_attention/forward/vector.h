@@ -10,9 +10,9 @@
 #include "common/mask_bits.h"
 #include "common/row_slab.h"
 #include "common/scores.h"
-#include "common/steps.h"
 #include "common/workspace.h"
 #include "forward/results.h"
+#include "forward/steps.h"
 
 namespace flash {
 
@@ -24,91 +24,120 @@ class VectorCore {
     tables_ = gm(addresses.tables);
     group_ = GetBlockIdx() / vector_cores;
     first_row_ = GetSubBlockIdx() * half_q;
-    slab_ = slab_rows(tiling.head_dim_v);
+    plan_ = forward_plan(tiling);
     pitch_ = u32(round_up(tiling.head_dim_v, fractal));
-    workspace_.init(gm(addresses.workspace), group_, tiling.head_dim_v);
-    pipe.InitBuffer(s_, slots, u32(slab_ * block_k * float_bytes));
-    pipe.InitBuffer(weights_, slots, u32(slab_ * block_k * value_bytes));
-    pipe.InitBuffer(partial_, slots, u32(slab_ * pitch_ * float_bytes));
-    pipe.InitBuffer(acc_, u32(half_q * pitch_ * float_bytes));
-    pipe.InitBuffer(statistics_, u32(3 * slots * half_q * float_bytes));
-    scratch_.init(pipe, u32(slab_));
-    scores_.init(pipe, addresses, tiling, slab_, first_row_);
-    bits_.init(pipe, addresses, tiling, first_row_);
+    workspace_.init(gm(addresses.workspace), group_, tiling.head_dim, tiling.head_dim_v);
+    pipe.InitBuffer(loaded_, slots, u32(plan_.slab * block_k * float_bytes));
+    pipe.InitBuffer(stored_, slots, u32(plan_.slab * block_k * value_bytes));
+    pipe.InitBuffer(acc_, u32(plan_.blocks * half_q * pitch_ * float_bytes));
+    pipe.InitBuffer(statistics_, u32(3 * slots * plan_.blocks * half_q * float_bytes));
+    scratch_.init_without_tree(pipe, u32(plan_.slab));
+    scores_.init(pipe, addresses, tiling, plan_.slab, first_row_);
+    bits_.init(pipe, addresses, tiling, first_row_, plan_.tiles, 1);
     results_.init(pipe, addresses, tiling, first_row_);
   }
 
-  // Two steps deep: the softmax of the next tile comes before the update by this tile's P V, which
+  // Two steps deep: the softmax of the next step comes before the update by this step's P V, which
   // the cube multiplies in the meantime.
   __aicore__ inline void process() {
     Tasks tasks;
     tasks.init(tables_, *tiling_, group_);
     for (Task task; tasks.next(task);) {
-      if (task.keys.is_empty()) results_.write_empty(tile_of(task, 0));
+      for (int64_t i = 0; i < blocks_of(task); ++i) {
+        const Task block = block_of(*tiling_, task, i);
+        if (block.keys.is_empty()) results_.write_empty(tile_of(block, 0), stored_);
+      }
     }
-    Steps steps;
+    ForwardSteps steps;
     steps.init(tables_, *tiling_, group_);
-    Step step;
-    Step following;
+    ForwardStep step;
+    ForwardStep following;
     bool more = steps.next(step);
     if (more) softmax(step);
     while (more) {
       more = steps.next(following);
       if (more) softmax(following);
       update(step);
-      if (step.is_last) results_.write(step.tile, running(step), scratch_);
       step = following;
     }
   }
 
  private:
-  // P = exp(x - m) of one tile, x its scores; m, l and alpha.
-  __aicore__ inline void softmax(const Step& step) {
-    const Tile& tile = step.tile;
-    const int64_t rows = padded_rows(tile);
-    if (rows > 0) bits_.take(tile);
+  __aicore__ inline void softmax(const ForwardStep& step) {
     CrossCoreWaitFlag(scores_ready);
-    if (step.is_first) forget(running(step));
-
-    for (int64_t row = 0; row < rows; row += slab_) {
-      const uint32_t n = u32(min_of(slab_, rows - row));
-      LocalTensor<float> s = load_scores(step, row, n);  // (n, block_k)
-      scores_.scale_and_cap(s, n);
-      scores_.add_pairs(s, tile, row, n, scratch_);
-      bits_.hide(s, row, n);
-      if (tile.keys < block_k) hide_tail(s, u32(tile.keys), n);
-
-      const LocalTensor<float> m = running(step).m[u32(row)];
-      const LocalTensor<float> l = running(step).l[u32(row)];
-      const LocalTensor<float> alpha = correction(step)[u32(row)];
-      raise_max(m, alpha, s, n);
-      scratch_.subtract_rows(s, m, n);
-      Exp(s, s, n * u32(block_k));  // 0 where hidden
-      PipeBarrier<PIPE_V>();
-      add_sum(l, alpha, s, n);
-      bits_.drop(s, row, n);
-      store_weights(step, row, s, n);
+    for (int64_t block = 0; block < plan_.blocks; ++block) {
+      if (step.has[block]) softmax(step.blocks[block], block);
     }
-    if (rows > 0) bits_.release();
     CrossCoreSetFlag<aic_with_aivs, PIPE_MTE3>(weights_ready);
   }
-
-  // acc = alpha acc + P V.
-  __aicore__ inline void update(const Step& step) {
+  // acc = alpha acc + P V; out, when the block has seen all its keys.
+  __aicore__ inline void update(const ForwardStep& step) {
     CrossCoreWaitFlag(partial_ready);
+    for (int64_t block = 0; block < plan_.blocks; ++block) {
+      if (!step.has[block]) continue;
+      const Step& of = step.blocks[block];
+      update(of, block);
+      if (of.is_last) results_.write(of.tile, running(of, block), scratch_, stored_);
+    }
+  }
+
+  // P = exp(x - m) of a block's tiles, x their scores; m, l and alpha.
+  __aicore__ inline void softmax(const Step& step, int64_t block) {
     const int64_t rows = padded_rows(step.tile);
-    for (int64_t row = 0; row < rows; row += slab_) {
-      const uint32_t n = u32(min_of(slab_, rows - row));
-      LocalTensor<float> pv = load_partial(step, row, n);  // (n, pitch)
-      const LocalTensor<float> acc = running(step).acc[u32(row) * pitch_];
+    if (rows == 0) return;
+    const RunningRows running_rows = running(step, block);
+    bits_.take(step);
+    if (step.is_first) forget(running_rows);
+
+    const uint32_t tiles = u32(step.tiles);
+    const int64_t slab = plan_.slab / step.tiles / block_lanes * block_lanes;
+    for (int64_t row = 0; row < rows; row += slab) {
+      const uint32_t n = u32(min_of(slab, rows - row));
+      LocalTensor<float> s = load_scores(step, block, row, n);  // (tiles, n, block_k)
+      LocalTensor<T> p = stored_.template AllocTensor<T>();
+      scratch_.lend_tree(p.template ReinterpretCast<float>());
+      scores_.scale_and_cap(s, tiles * n);
+      for (uint32_t i = 0; i < tiles; ++i) see(s[i * n * u32(block_k)], step, i, row, n);
+      const LocalTensor<float> m = running_rows.m[u32(row)];
+      const LocalTensor<float> l = running_rows.l[u32(row)];
+      const LocalTensor<float> alpha = correction(step, block)[u32(row)];
+      raise_max(m, alpha, s, n, tiles);
+      scratch_.subtract_rows(s, m, n, tiles);
+      Exp(s, s, tiles * n * u32(block_k));  // 0 where hidden
+      PipeBarrier<PIPE_V>();
+      add_sum(l, alpha, s, n, tiles);
+      for (uint32_t i = 0; i < tiles; ++i) bits_.drop(s[i * n * u32(block_k)], i, row, n);
+      Cast(p, s, RoundMode::CAST_RINT, tiles * n * u32(block_k));
+      loaded_.FreeTensor(s);
+      store_weights(p, step, block, row, n);
+    }
+    bits_.release();
+  }
+
+  // s: (n, block_k), of tile i of the step: what its rows from `row` on see.
+  __aicore__ inline void see(const LocalTensor<float>& s, const Step& step, int64_t i, int64_t row,
+                             uint32_t n) {
+    if (scores_.has_pairs()) scores_.add_pairs(s, step.at(i), row, n, scratch_);
+    bits_.hide(s, i, row, n);
+    const int64_t keys = step.keys - i * block_k;
+    if (keys < block_k) hide_tail(s, u32(keys), n);
+  }
+
+  __aicore__ inline void update(const Step& step, int64_t block) {
+    const int64_t rows = padded_rows(step.tile);
+    const int64_t slab = value_rows(plan_.slab, pitch_);
+    for (int64_t row = 0; row < rows; row += slab) {
+      const uint32_t n = u32(min_of(slab, rows - row));
+      LocalTensor<float> pv = load_partial(step, block, row, n);  // (n, pitch)
+      const LocalTensor<float> acc = running(step, block).acc[u32(row) * pitch_];
       if (step.is_first) {
         Adds(acc, pv, 0.0f, n * pitch_);  // nothing to correct yet
       } else {
-        scratch_.multiply_rows(acc, correction(step)[u32(row)], n, pitch_);
+        scratch_.multiply_rows(acc, correction(step, block)[u32(row)], n, pitch_);
         Add(acc, acc, pv, n * pitch_);
       }
       PipeBarrier<PIPE_V>();
-      partial_.FreeTensor(pv);
+      loaded_.FreeTensor(pv);
     }
   }
 
@@ -122,57 +151,70 @@ class VectorCore {
 
   // m_new = max(m, row maxima of s); alpha = exp(m - m_new).
   __aicore__ inline void raise_max(const LocalTensor<float>& m, const LocalTensor<float>& alpha,
-                                   const LocalTensor<float>& s, uint32_t n) {
+                                   const LocalTensor<float>& s, uint32_t n, uint32_t tiles) {
     const LocalTensor<float> m_new = scratch_.per_row();
-    scratch_.row_max(m_new, s, n);
+    scratch_.row_max(m_new, s, n, tiles);
     Max(m_new, m_new, m, n);
     PipeBarrier<PIPE_V>();
     Sub(alpha, m, m_new, n);
     PipeBarrier<PIPE_V>();
-    Exp(alpha, alpha, n);  // 0 for the first tile in which the row sees a key
+    Exp(alpha, alpha, n);  // 0 for the first step in which the row sees a key
     Max(m, m, m_new, n);
     PipeBarrier<PIPE_V>();
   }
 
   // l = alpha l + row sums of p, which are not rounded yet.
   __aicore__ inline void add_sum(const LocalTensor<float>& l, const LocalTensor<float>& alpha,
-                                 const LocalTensor<float>& p, uint32_t n) {
-    const LocalTensor<float> in_tile = scratch_.per_row();
-    scratch_.row_sum(in_tile, p, n);
+                                 const LocalTensor<float>& p, uint32_t n, uint32_t tiles) {
+    const LocalTensor<float> in_step = scratch_.per_row();
+    scratch_.row_sum(in_step, p, n, tiles);
     Mul(l, l, alpha, n);
     PipeBarrier<PIPE_V>();
-    Add(l, l, in_tile, n);
+    Add(l, l, in_step, n);
     PipeBarrier<PIPE_V>();
   }
 
   // --- Between the workspace and UB ---
 
-  __aicore__ inline LocalTensor<float> load_scores(const Step& step, int64_t row, uint32_t n) {
-    const LocalTensor<float> s = s_.template AllocTensor<float>();
-    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
-    DataCopy(s, workspace_.scores[step.slot()][place], n * u32(block_k));
-    s_.EnQue(s);
-    return s_.template DeQue<float>();
+  // Of each tile n rows of this half, from `row` on.
+  __aicore__ inline LocalTensor<float> load_scores(const Step& step, int64_t block, int64_t row,
+                                                   uint32_t n) {
+    const LocalTensor<float> s = loaded_.template AllocTensor<float>();
+    DataCopyParams copy = rows_of_tiles(step, n, float_bytes);
+    copy.srcStride = u16((block_q - n) * block_k * float_bytes / block_bytes);
+    DataCopy(s, workspace_.scores[step.slot()][first_value(block, row)], copy);
+    loaded_.EnQue(s);
+    return loaded_.template DeQue<float>();
   }
 
-  __aicore__ inline void store_weights(const Step& step, int64_t row, LocalTensor<float>& s,
-                                       uint32_t n) {
-    LocalTensor<T> p = weights_.template AllocTensor<T>();
-    Cast(p, s, RoundMode::CAST_RINT, n * u32(block_k));
-    s_.FreeTensor(s);
-    weights_.EnQue(p);
-    p = weights_.template DeQue<T>();
-    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * block_k);
-    DataCopy(workspace_.weights[step.slot()][place], p, n * u32(block_k));
-    weights_.FreeTensor(p);
+  __aicore__ inline void store_weights(LocalTensor<T>& p, const Step& step, int64_t block,
+                                       int64_t row, uint32_t n) {
+    stored_.EnQue(p);
+    p = stored_.template DeQue<T>();
+    DataCopyParams copy = rows_of_tiles(step, n, value_bytes);
+    copy.dstStride = u16((block_q - n) * block_k * value_bytes / block_bytes);
+    DataCopy(workspace_.weights[step.slot()][first_value(block, row)], p, copy);
+    stored_.FreeTensor(p);
+  }
+  __aicore__ static inline DataCopyParams rows_of_tiles(const Step& step, uint32_t n,
+                                                        int64_t bytes) {
+    DataCopyParams copy;
+    copy.blockCount = u16(step.tiles);
+    copy.blockLen = u16(n * block_k * bytes / block_bytes);
+    return copy;
+  }
+  // Of a block's tiles in the workspace, in values.
+  __aicore__ inline uint64_t first_value(int64_t block, int64_t row) const {
+    return static_cast<uint64_t>((block * plan_.tiles * block_q + first_row_ + row) * block_k);
   }
 
-  __aicore__ inline LocalTensor<float> load_partial(const Step& step, int64_t row, uint32_t n) {
-    const LocalTensor<float> pv = partial_.template AllocTensor<float>();
-    const uint64_t place = static_cast<uint64_t>((first_row_ + row) * pitch_);
+  __aicore__ inline LocalTensor<float> load_partial(const Step& step, int64_t block, int64_t row,
+                                                    uint32_t n) {
+    const LocalTensor<float> pv = loaded_.template AllocTensor<float>();
+    const uint64_t place = static_cast<uint64_t>((block * block_q + first_row_ + row) * pitch_);
     DataCopy(pv, workspace_.partial[step.slot()][place], n * pitch_);
-    partial_.EnQue(pv);
-    return partial_.template DeQue<float>();
+    loaded_.EnQue(pv);
+    return loaded_.template DeQue<float>();
   }
 
   // --- Rows ---
@@ -181,28 +223,31 @@ class VectorCore {
   __aicore__ inline int64_t padded_rows(const Tile& tile) const {
     return round_up(half_rows(tile.rows, first_row_), fractal);
   }
-  // m and l of a task are begun while those of the task before are still in use.
-  __aicore__ inline RunningRows running(const Step& step) {
-    const LocalTensor<float> all = statistics_.Get<float>();
-    return RunningRows{all[step.task_slot() * u32(half_q)],
-                       all[(u32(slots) + step.task_slot()) * u32(half_q)], acc_.Get<float>()};
+  // m and l of a task are begun while those of the task before are still in use; acc is not.
+  __aicore__ inline RunningRows running(const Step& step, int64_t block) {
+    const LocalTensor<float> acc = acc_.Get<float>();
+    return RunningRows{statistic(0, step.task_slot(), block), statistic(1, step.task_slot(), block),
+                       acc[u32(block * half_q) * pitch_]};
   }
-  __aicore__ inline LocalTensor<float> correction(const Step& step) {
-    return statistics_.Get<float>()[(2 * u32(slots) + step.slot()) * u32(half_q)];
+  __aicore__ inline LocalTensor<float> correction(const Step& step, int64_t block) {
+    return statistic(2, step.slot(), block);
+  }
+  __aicore__ inline LocalTensor<float> statistic(uint32_t kind, uint32_t slot, int64_t block) {
+    const uint32_t place = (kind * u32(slots) + slot) * u32(plan_.blocks) + u32(block);
+    return statistics_.Get<float>()[place * u32(half_q)];
   }
 
   const Tiling* tiling_ = nullptr;
   GM_ADDR tables_ = nullptr;
   int64_t group_ = 0;
   int64_t first_row_ = 0;  // 0 or 64: which half of each block of queries
-  int64_t slab_ = 0;
+  ForwardPlan plan_{};
   uint32_t pitch_ = 0;  // head_dim_v, rounded up to 16
   Workspace<T> workspace_;
-  TQue<TPosition::VECIN, 1> s_;          // 2 x (slab, block_k) fp32
-  TQue<TPosition::VECOUT, 1> weights_;   // 2 x (slab, block_k)
-  TQue<TPosition::VECIN, 1> partial_;    // 2 x (slab, pitch) fp32
-  TBuf<TPosition::VECCALC> acc_;         // (half_q, pitch) fp32
-  TBuf<TPosition::VECCALC> statistics_;  // m, l, alpha: 2 x (half_q) fp32 of each
+  TQue<TPosition::VECIN, 1> loaded_;     // scores or partial P V: 2 x (slab, block_k) fp32
+  TQue<TPosition::VECOUT, 1> stored_;    // trees and weights, or out: 2 x (slab, block_k)
+  TBuf<TPosition::VECCALC> acc_;         // (blocks, half_q, pitch) fp32
+  TBuf<TPosition::VECCALC> statistics_;  // m, l, alpha: 2 x (blocks, half_q) fp32 of each
   SlabScratch scratch_;
   Scores<T> scores_;
   MaskBits bits_;

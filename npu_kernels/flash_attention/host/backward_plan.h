@@ -50,7 +50,7 @@ inline Costs key_costs(const Tiling& t, const std::vector<Sequence>& sequences) 
 // With the tasks of the pass over keys that come before each sequence and, for dX, the tiles.
 inline std::vector<Sequence> gradient_sequences(const NpuBackward& b) {
   const NpuProblem& p = b.problem;
-  std::vector<Sequence> sequences = sequences_of(p);
+  std::vector<Sequence> sequences = sequences_of(p, 1);
   int64_t tasks = 0;
   int64_t tiles = 0;
   for (int64_t i = 0; i < p.batch; ++i) {

@@ -15,7 +15,8 @@ void check_forward(const NpuForward& f) {
 }
 
 int64_t workspace_bytes(const NpuForward& f) {
-  return task_count(f.problem, f.launch.groups) * group_workspace_bytes(f.problem.head_dim_v);
+  return task_count(f.problem, f.launch.groups) *
+         group_workspace_bytes(f.problem.head_dim, f.problem.head_dim_v);
 }
 
 Memory memory_of(const NpuForward& f) {
@@ -50,14 +51,35 @@ Addresses addresses_of(const NpuForward& f, Address tables) {
   return at;
 }
 
+// Who does which tasks, and what the slowest group does.
+struct Split {
+  std::vector<Sequence> sequences;
+  Tiling tiling;
+  int64_t load;
+};
+Split split_into(const NpuForward& f, int64_t blocks) {
+  Split split{sequences_of(f.problem, blocks), tiling_of(f.problem), 0};
+  split.tiling.blocks = blocks;
+  split.tiling.out = strides_of(f.out);
+  const Costs costs = query_costs(split.tiling, split.sequences);
+  split.load = split_work(split.tiling, costs, f.problem.heads_q, f.launch.groups);
+  return split;
+}
+// Larger tasks load K and V less often, but are harder to spread. Bits do not depend on it: a block
+// takes the same steps in either.
+Split best_split(const NpuForward& f) {
+  const int64_t most = most_blocks(f.problem.head_dim, f.problem.head_dim_v);
+  Split small = split_into(f, 1);
+  if (most == 1) return small;
+  Split large = split_into(f, most);
+  return large.load <= small.load + small.load / 8 ? large : small;
+}
+
 void run(NpuForward& f, const Memory& memory) {
   const NpuProblem& p = f.problem;
-  const std::vector<Sequence> sequences = sequences_of(p);
-  Tiling tiling = tiling_of(p);
-  tiling.out = strides_of(f.out);
-  split_work(tiling, query_costs(tiling, sequences), p.heads_q, f.launch.groups);
-
-  const std::vector<uint8_t> tables = tables_of(sequences);
+  const Split split = best_split(f);
+  const Tiling& tiling = split.tiling;
+  const std::vector<uint8_t> tables = tables_of(split.sequences);
   Launches launches(f.launch);
   const ForwardArguments arguments{addresses_of(f, launches.add_table(tables)), tiling};
   const Kernel kernel = p.format == NPU_FP16 ? Kernel::forward_fp16 : Kernel::forward_bf16;

@@ -33,8 +33,8 @@ inline int64_t split_up_to(Tiling& t, const Costs& costs, int64_t heads, int64_t
   return groups;
 }
 
-// The least limit for which `groups` are enough.
-inline void split_work(Tiling& t, const Costs& costs, int64_t heads, int64_t groups) {
+// The least limit for which `groups` are enough. Returns it.
+inline int64_t split_work(Tiling& t, const Costs& costs, int64_t heads, int64_t groups) {
   int64_t least = 1;
   int64_t total = 0;
   for (const std::vector<int64_t>& of_head : costs) {
@@ -53,15 +53,22 @@ inline void split_work(Tiling& t, const Costs& costs, int64_t heads, int64_t gro
     }
   }
   t.groups = split_up_to(t, costs, heads, least);
+  return least;
 }
 
-// Blocks of queries: each task costs its tiles, and one more for its queries and its results.
+// Tasks of queries: each costs the tiles of its blocks, and one more for each block's queries and
+// results.
 inline Costs query_costs(const Tiling& t, const std::vector<Sequence>& sequences) {
   Costs costs;
   for (const Sequence& s : sequences) {
     std::vector<int64_t> of_head;
-    for (int64_t block = 0; block < ceil_div(s.seqlen_q, block_q); ++block) {
-      of_head.push_back(task_of(t, s, 0, block).keys.tiles() + 1);
+    for (int64_t part = 0; part < ceil_div(s.seqlen_q, t.blocks * block_q); ++part) {
+      const Task task = task_of(t, s, 0, part);
+      int64_t cost = 0;
+      for (int64_t i = 0; i < blocks_of(task); ++i) {
+        cost += block_of(t, task, i).keys.tiles() + 1;
+      }
+      of_head.push_back(cost);
     }
     costs.push_back(std::move(of_head));
   }

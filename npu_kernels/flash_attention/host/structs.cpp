@@ -65,10 +65,11 @@ std::string counters_lines() {
 
 std::string launch_lines() {
   using S = NpuLaunch;
-  return lines("NpuLaunch", sizeof(S),
-               {FIELD(groups), FIELD(workspace), FIELD(workspace_bytes), FIELD(stream),
-                FIELD(emulation), FIELD(text), FIELD(text_bytes), FIELD(counters),
-                FIELD(counters_capacity), FIELD(counters_count)});
+  return lines(
+      "NpuLaunch", sizeof(S),
+      {FIELD(groups), FIELD(workspace), FIELD(workspace_bytes), FIELD(stream), FIELD(plan),
+       FIELD(plan_bytes), FIELD(plan_on_device), FIELD(emulation), FIELD(text), FIELD(text_bytes),
+       FIELD(counters), FIELD(counters_capacity), FIELD(counters_count)});
 }
 
 std::string problem_lines() {

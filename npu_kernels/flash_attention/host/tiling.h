@@ -15,8 +15,8 @@ inline int64_t task_count(const NpuProblem& p, int64_t most) {
   return min_of(tasks, most);
 }
 
-// Sequence after sequence: rows, tasks and tiles of those before are counted.
-inline std::vector<Sequence> sequences_of(const NpuProblem& p) {
+// Sequence after sequence: rows, tiles and tasks, of so many blocks, of those before are counted.
+inline std::vector<Sequence> sequences_of(const NpuProblem& p, int64_t blocks) {
   const bool counts_tiles = is_side_by_side(p.keep) || is_side_by_side(p.dropout);
   std::vector<Sequence> sequences;
   sequences.reserve(static_cast<size_t>(p.batch));
@@ -31,7 +31,7 @@ inline std::vector<Sequence> sequences_of(const NpuProblem& p) {
       s.seqlen_k = p.cu_seqlens_k[b + 1] - s.row_k;
     }
     if (p.prefix != nullptr) s.prefix = min_of(p.prefix[b], s.seqlen_k);
-    tasks += p.heads_q * ceil_div(s.seqlen_q, block_q);
+    tasks += p.heads_q * ceil_div(s.seqlen_q, blocks * block_q);
     if (counts_tiles) tiles += p.heads_q * tiles_of_head(p, b);
     sequences.push_back(s);
   }
@@ -58,6 +58,7 @@ inline int64_t clamped_side(int64_t side) {
 // Without out, and without the split of work.
 inline Tiling tiling_of(const NpuProblem& p) {
   Tiling t{};
+  t.blocks = 1;
   t.batch = p.batch;
   t.heads_q = p.heads_q;
   t.heads_k = p.heads_k;
