@@ -31,6 +31,7 @@ FLAGS = (
     *("-std=c++17", "-O3", "-fPIC", "-pthread"),
     "-ffp-contract=off",  # a fused multiply-add changes bits from machine to machine
     *("-fno-math-errno", "-fno-trapping-math"),  # neither is asked; both forbid vectors
+    "-fno-semantic-interposition",  # the library's calls are to its own functions
     "-fno-strict-aliasing",  # a memory of bytes is read as whatever a tensor says
 )
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
@@ -113,7 +114,8 @@ def library(
 
     with _announced(folder), ThreadPoolExecutor(os.cpu_count()) as pool:
         compiled = list(pool.map(compile_one, objects))
-        return _make(target, [*command, *flags, "-shared", *map(str, compiled)])
+        link = [*command, *flags, "-shared", "-Wl,-Bsymbolic", *map(str, compiled)]
+        return _make(target, link)
 
 
 @contextmanager

@@ -136,8 +136,8 @@ INJECTIONS = {
     ),
     "fixpipe-stride-of-a-larger-tile": Injection(
         file=LEGS,
-        old="params.srcStride = u16(rows);",
-        new="params.srcStride = u16(rows + 16);",
+        old="params.srcStride = u16(round_up(rows, fractal));",
+        new="params.srcStride = u16(round_up(rows, fractal) + 16);",
         says=("Fixpipe", "srcStride is 144: must be mSize rounded up to 16, 128"),
     ),
     "cache-not-dropped-before-scalar-reads": Injection(

@@ -46,12 +46,15 @@ void load_operand(const Instruction& in, const Operand& o, Type type, float* pan
       float values[fractal_side];
       widen(values, from, lanes, type == Type::bf16);
       float* to = panel + row * row_pitch + lane * lane_pitch;
+      bool has_nan = false;
       for (int64_t i = 0; i < lanes; ++i) {
         to[i * lane_pitch] = values[i];
-        if (values[i] != values[i] && in.core.options().checked && is_poison(from + 2 * i, type)) {
-          in.fail("a value that nothing defined is multiplied: lane " + std::to_string(lane + i) +
-                  " of row or column " + std::to_string(row));
-        }
+        has_nan |= values[i] != values[i];
+      }
+      for (int64_t i = 0; has_nan && in.core.options().checked && i < lanes; ++i) {
+        if (!is_poison(from + 2 * i, type)) continue;
+        in.fail("a value that nothing defined is multiplied: lane " + std::to_string(lane + i) +
+                " of row or column " + std::to_string(row));
       }
     }
   }
@@ -68,18 +71,19 @@ void need_fresh_rows(const Instruction& in, const Place& src, int64_t offset) {
   };
   uint64_t newest = 0;
   for (int64_t row = 0; row < fractal_side; ++row) {
-    const History& history = l1.history(first + row);
-    for (int i = 0; i < history.writes; ++i) {
-      newest = std::max(newest, issued(history.write[i].who).order);
+    for (const Access& write : l1.history(first + row).write) {
+      if (write.is_none()) break;
+      newest = std::max(newest, issued(write.who).order);
     }
   }
   for (int64_t row = 0; row < fractal_side; ++row) {
     const History& history = l1.history(first + row);
-    if (history.writes == 0) continue;
+    if (history.write[0].is_none()) continue;
     const Issued& writer = issued(history.write[0].who);
     if (std::strcmp(writer.call, "InitConstValue") == 0) continue;
-    for (int i = 0; i < history.reads; ++i) {
-      if (issued(history.read[i].who).order > newest) continue;
+    for (const Access& read : history.read) {
+      if (read.is_none()) break;
+      if (issued(read.who).order > newest) continue;
       in.fail("row " + std::to_string(row) + " of the fractal at L1 byte " +
               std::to_string(first * block_bytes) + " is stale: loaded at " +
               to_string(writer.site) + " and used since, other rows were loaded later");
@@ -195,7 +199,7 @@ void mmad(const Place& c, const Place& a, const Place& b, Type type, const Ascen
   }
   in.run([=](const Instruction& it) {
     Panels& panels = it.core.panels;
-    panels.resize(m, pitch, k);
+    panels.resize(m, n, k);
     load_operand(it, left, type, panels.a.data(), k, 1);
     load_operand(it, right, type, panels.b.data(), 1, pitch);
     for (int64_t j = 0; j < n_fractals && adds; ++j) {

@@ -45,10 +45,7 @@ class Arena {
   }
   void forget(int64_t first, int64_t last) {
     for (int64_t block = first / block_bytes; block * block_bytes < last; ++block) {
-      const int64_t start = block * block_bytes;
-      const uint32_t mask = block_mask(std::max<int64_t>(first - start, 0),
-                                       std::min<int64_t>(last - start, block_bytes));
-      written_[static_cast<size_t>(block)] &= ~mask;
+      written_[static_cast<size_t>(block)] &= ~bytes_within(block, first, last);
     }
   }
 

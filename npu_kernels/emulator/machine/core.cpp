@@ -72,10 +72,6 @@ std::string Core::name() const {
   return std::string(core_names[index]) + " of group " + std::to_string(group->index());
 }
 
-Arena& Core::arena(Memory memory) {
-  return *arenas_[static_cast<size_t>(memory)];
-}
-
 const Options& Core::options() const {
   return group->options();
 }

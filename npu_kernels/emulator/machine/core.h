@@ -55,7 +55,7 @@ class Core {
   bool is_cube() const { return index == 0; }
   int lane(int pipe) const { return lane_of(index, pipe); }
   std::string name() const;  // "AIV1 of group 3"
-  Arena& arena(Memory memory);
+  Arena& arena(Memory memory) { return *arenas_[static_cast<size_t>(memory)]; }
   bool has(Memory memory) const { return limits_of[static_cast<int>(memory)].on_cube == is_cube(); }
   const Options& options() const;
 

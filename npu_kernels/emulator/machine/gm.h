@@ -40,8 +40,9 @@ class GlobalMemory {
   }
   void mark_written(int tensor, int64_t block, uint32_t bytes) {
     if (!tracked(tensor)) return;
-    written_[static_cast<size_t>(tensor)][static_cast<size_t>(block)].fetch_or(
-        bytes, std::memory_order_relaxed);
+    std::atomic<uint32_t>& all = written_[static_cast<size_t>(tensor)][static_cast<size_t>(block)];
+    if ((bytes & ~all.load(std::memory_order_relaxed)) == 0) return;  // cheaper than writing it
+    all.fetch_or(bytes, std::memory_order_relaxed);
   }
 
   // Bytes of one block that one group read, wrote or added to.
@@ -80,9 +81,13 @@ class GroupGm {
     pages_.resize(static_cast<size_t>(memory.count()));
   }
 
-  History& history(int tensor, int64_t block) { return page(tensor, block).histories[slot(block)]; }
-  GlobalMemory::Use& use(int tensor, int64_t block) {
-    return page(tensor, block).uses[slot(block)];
+  struct Block {
+    History& history;
+    GlobalMemory::Use& use;
+  };
+  Block block(int tensor, int64_t index) {
+    Page& all = page(tensor, index);
+    return {all.histories[slot(index)], all.uses[slot(index)]};
   }
 
   // Compares with the groups that came before; "" or what is wrong.

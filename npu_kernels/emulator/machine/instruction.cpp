@@ -11,11 +11,11 @@ namespace {
 // The tensor's index rides in Place::owner; offsets count from the tensor's first byte.
 struct GmStore {
   GlobalMemory& memory;
-  GroupGm& group;
   int tensor;
+  History& here;  // of the block that is touched
   uint32_t written(int64_t block) const { return memory.written(tensor, block); }
   void mark_written(int64_t block, uint32_t bytes) { memory.mark_written(tensor, block, bytes); }
-  History& history(int64_t block) { return group.history(tensor, block); }
+  History& history(int64_t) { return here; }
 };
 
 std::string range(int64_t first, int64_t last) {
@@ -142,14 +142,27 @@ void Instruction::check_bounds(const Place& place, int64_t first, int64_t last, 
   }
 }
 
-uint8_t* Instruction::bytes_of(const Place& place, int64_t offset) const {
-  if (place.memory != Memory::gm) return core.arena(place.memory).at(place.start + offset);
+uint8_t* Instruction::bytes_of_gm(const Place& place, int64_t offset) const {
   const GmTensor& tensor = core.group->gm().tensor(place.owner);
   return static_cast<uint8_t*>(tensor.address) + place.start + offset;
 }
 
 template <typename Store>
 void Instruction::touch_block(Store& store, const Place& place, int64_t block, uint32_t bytes,
+                              bool writes) {
+  if (bytes == whole_block) {
+    History& history = store.history(block);
+    if (writes ? history.is_written_whole(who, clock_)
+               : store.written(block) == whole_block && history.is_read_whole(who, clock_)) {
+      if (writes) store.mark_written(block, bytes);
+      return;
+    }
+  }
+  check_block(store, place, block, bytes, writes);
+}
+
+template <typename Store>
+void Instruction::check_block(Store& store, const Place& place, int64_t block, uint32_t bytes,
                               bool writes) {
   const auto on_conflict = [&](Who earlier, bool earlier_writes) {
     conflict(place, block, bytes, earlier, earlier_writes, writes);
@@ -174,11 +187,7 @@ uint8_t* Instruction::touch(const Place& place, int64_t offset, int64_t bytes, b
     } else {
       Arena& arena = core.arena(place.memory);
       for (int64_t block = first / block_bytes; block * block_bytes < last; ++block) {
-        const int64_t start = block * block_bytes;
-        touch_block(arena, place, block,
-                    block_mask(std::max<int64_t>(first - start, 0),
-                               std::min<int64_t>(last - start, block_bytes)),
-                    writes);
+        touch_block(arena, place, block, bytes_within(block, first, last), writes);
       }
     }
   }
@@ -206,13 +215,12 @@ void Instruction::touch_lanes(const Place& place, int64_t offset, uint32_t lanes
 void Instruction::touch_gm(const Place& place, int64_t first, int64_t last, bool writes) {
   GlobalMemory& memory = core.group->gm();
   if (memory.tensor(place.owner).kind == GmKind::input) return;  // nobody writes it
-  GmStore store{memory, core.group->accesses(), place.owner};
+  GroupGm& accesses = core.group->accesses();
   who = Who::of(core.lane(pipe), writes && adds, who.sequence());
   for (int64_t block = first / block_bytes; block * block_bytes < last; ++block) {
-    const int64_t start = block * block_bytes;
-    const uint32_t bytes = block_mask(std::max<int64_t>(first - start, 0),
-                                      std::min<int64_t>(last - start, block_bytes));
-    GlobalMemory::Use& use = store.group.use(place.owner, block);
+    const uint32_t bytes = bytes_within(block, first, last);
+    const auto [history, use] = accesses.block(place.owner, block);
+    GmStore store{memory, place.owner, history};
     if (writes && adds) {
       const uint32_t missing = bytes & ~store.written(block);
       if (missing != 0) never_written(place, block, missing);

@@ -56,7 +56,10 @@ class Instruction {
     touch_lanes(place, offset, lanes, true);
   }
   // A whole block may hold bytes nobody wrote, as long as its first `bytes` were.
-  uint8_t* bytes_of(const Place& place, int64_t offset) const;
+  uint8_t* bytes_of(const Place& place, int64_t offset) const {
+    if (place.memory == Memory::gm) return bytes_of_gm(place, offset);
+    return core.arena(place.memory).at(place.start + offset);
+  }
 
   // Requirements on a view: in this memory, aligned, not freed.
   void need_bounds(const Place& place, int64_t offset, int64_t bytes) const {
@@ -79,11 +82,14 @@ class Instruction {
  private:
   // "kernel.h:12: Adds on AIV0 of group 0, PIPE_V: text"
   std::string told(const std::string& text) const;
+  uint8_t* bytes_of_gm(const Place& place, int64_t offset) const;
   uint8_t* touch(const Place& place, int64_t offset, int64_t bytes, bool writes);
   void touch_lanes(const Place& place, int64_t offset, uint32_t lanes, bool writes);
   void check_bounds(const Place& place, int64_t first, int64_t last, bool writes) const;
   template <typename Store>
   void touch_block(Store& store, const Place& place, int64_t block, uint32_t bytes, bool writes);
+  template <typename Store>
+  void check_block(Store& store, const Place& place, int64_t block, uint32_t bytes, bool writes);
   void touch_gm(const Place& place, int64_t first, int64_t last, bool writes);
   void conflict(const Place& place, int64_t block, uint32_t bytes, Who earlier, bool earlier_writes,
                 bool writes);

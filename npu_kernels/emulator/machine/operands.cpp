@@ -153,6 +153,11 @@ void gather(const Instruction& in, const Operand& o, const Shape& shape, int64_t
   const int64_t per_block = lanes_per_block(o);
   if (shape.prefix) {
     const int64_t bytes = shape.lanes_in(repeat) * o.size;
+    if (o.block_stride == 1) {
+      std::memcpy(buffer, in.bytes_of(o.place, block_offset(o, repeat, 0)),
+                  static_cast<size_t>(bytes));
+      return;
+    }
     for (int64_t b = 0; b * block_bytes < bytes; ++b) {
       std::memcpy(buffer + b * block_bytes, in.bytes_of(o.place, block_offset(o, repeat, b)),
                   static_cast<size_t>(std::min(block_bytes, bytes - b * block_bytes)));

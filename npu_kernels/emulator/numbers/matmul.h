@@ -1,6 +1,7 @@
 // Products on row-major fp32 panels, and conversions of short rows, in loops that vectorise.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -10,13 +11,15 @@ namespace emulator {
 
 constexpr int64_t matmul_columns = 16;  // panels are padded to this many columns
 
-// a: (m, k). b: (k, pitch). c: (m, pitch).
+// a: (m, k). b: (k, pitch), zero from column n on. c: (m, pitch).
 struct Panels {
   std::vector<float> a, b, c;
-  void resize(int64_t m, int64_t pitch, int64_t k) {
+  void resize(int64_t m, int64_t n, int64_t k) {
+    const int64_t pitch = round_up(n, matmul_columns);
     a.resize(static_cast<size_t>(m * k));
-    b.assign(static_cast<size_t>(k * pitch), 0.0f);
-    c.assign(static_cast<size_t>(m * pitch), 0.0f);
+    b.resize(static_cast<size_t>(k * pitch));
+    if (n < pitch) std::fill(b.begin(), b.end(), 0.0f);
+    c.resize(static_cast<size_t>(m * pitch));
   }
 };
 
