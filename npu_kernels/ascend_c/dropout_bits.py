@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from npu_kernels.ascend_c import binding, structs, tile_bits
-from npu_kernels.ascend_c.encoded import address
+from npu_kernels.ascend_c.encoded import ANCHORS, address, side_of
 from npu_kernels.ascend_c.guard import guarded
 from npu_kernels.ascend_c.tile_bits import TILE, TileBits
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from reference.dropout import Dropout
 from reference.formats import Array
+from reference.mask import Mask
 from reference.problem import Problem
 
 
@@ -26,7 +27,8 @@ class DropoutBits:
     Attributes
     ----------
     bits : TileBits
-        The heads of a sequence side by side; pairs beyond a sequence are 0.
+        The heads of a sequence side by side; pairs beyond a sequence are 0. Tiles that the mask's
+        window and prefix hide were left as they were.
     remarks, counters : as in binding.Said
     """
 
@@ -63,6 +65,7 @@ def bits_of(
         heads_q=problem.heads_q,
         packed=problem.is_packed,
         options=options,
+        mask=problem.mask,
     ).bits
 
 
@@ -75,6 +78,7 @@ def keep_bits(
     heads_q: int,
     packed: bool,
     options: EmulatorOptions,
+    mask: Mask | None = None,
 ) -> DropoutBits:
     """Launch the mask kernel: what a Philox stream decides for every pair of a problem.
 
@@ -86,6 +90,8 @@ def keep_bits(
     seqlens_q, seqlens_k : lengths of each sequence; all alike unless packed
     heads_q : int
     packed : bool
+    mask : Mask, or None
+        Decisions are made for its tiles of 128 x 128 that show a pair. None: for all.
 
     Raises
     ------
@@ -104,12 +110,15 @@ def keep_bits(
     }
     tiles = sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
     bits = guarded("bits", (heads_q * tiles, TILE, TILE // 8), np.uint8)
+    prefix = None if mask is None else prefix_of(mask, seqlens_k)
+    visible = None if mask is None else _visible(mask, prefix)
     asked = structs.DropoutMaskStruct(
         batch=len(seqlens_q),
         heads_q=heads_q,
         seqlen_q=max(seqlens_q, default=0),
         seqlen_k=max(seqlens_k, default=0),
         **{name: address(array) for name, array in offsets.items()},
+        visible=None if visible is None else ctypes.addressof(visible),
         seed=dropout.seed,
         offset=dropout.offset,
         keep_prob=float(np.float32(1.0 - dropout.p)),
@@ -121,6 +130,25 @@ def keep_bits(
     )
     return DropoutBits(
         bits=TileBits(tiles=bits.array), remarks=said.remarks, counters=said.counters
+    )
+
+
+def prefix_of(mask: Mask, seqlens_k: Sequence[int]) -> Array | None:
+    """Keys that all queries of each sequence see, (batch,) int64; None without a prefix."""
+    if mask.prefix is None:
+        return None
+    given = mask.prefix if isinstance(mask.prefix, tuple) else (mask.prefix,) * len(seqlens_k)
+    longest = max(seqlens_k, default=0)  # a prefix beyond it says no more
+    return np.array([min(length, longest) for length in given], np.int64)
+
+
+def _visible(mask: Mask, prefix: Array | None) -> structs.VisibleStruct:
+    left, right = (side_of(side) for side in mask.window)
+    return structs.VisibleStruct(
+        window_left=left,
+        window_right=right,
+        prefix=address(prefix),
+        anchor=ANCHORS.index(mask.anchor),
     )
 
 
