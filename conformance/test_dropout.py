@@ -15,8 +15,8 @@ from conformance.cases.inputs import Stream
 from conformance.dropout.recovery import laws, mean
 from conformance.dropout.recovery.probes import (
     CAUSAL,
-    FORMATS_ASKED,
     P_ROUNDED,
+    PROBED_FORMATS,
     SHAPES,
     Drops,
     P,
@@ -49,7 +49,7 @@ every_shape = pytest.mark.parametrize(
         for name, shape in SHAPES.items()
     ],
 )
-every_format = pytest.mark.parametrize("format", FORMATS_ASKED)
+every_format = pytest.mark.parametrize("format", PROBED_FORMATS)
 
 
 @pytest.fixture

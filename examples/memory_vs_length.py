@@ -101,7 +101,7 @@ def report(options: argparse.Namespace, console: Console) -> dict[str, dict[int,
     for name in COMPUTED:
         table.add_column(f"{name}, measured", justify="right")
         table.add_column(f"{name}, computed", justify="right")
-    found: dict[str, dict[int, int]] = {name: {} for name in COMPUTED}
+    peaks: dict[str, dict[int, int]] = {name: {} for name in COMPUTED}
     small = Shape(batch=1, seqlen=8, heads=1, head_dim=8)
     for attention in ATTENTION.values():
         measured(attention, small)  # what the profiler and the emulator set up once is no answer
@@ -110,12 +110,12 @@ def report(options: argparse.Namespace, console: Console) -> dict[str, dict[int,
         row = []
         for name, computed in COMPUTED.items():
             if seqlen <= options.longest:
-                found[name][seqlen] = measured(ATTENTION[name], shape)
-            row.append(f"{found[name][seqlen] / MIB:.1f}" if seqlen in found[name] else "-")
+                peaks[name][seqlen] = measured(ATTENTION[name], shape)
+            row.append(f"{peaks[name][seqlen] / MIB:.1f}" if seqlen in peaks[name] else "-")
             row.append(f"{computed(shape) / MIB:.1f}")
         table.add_row(str(seqlen), *row)
     console.print(table)
-    return found
+    return peaks
 
 
 def article(console: Console) -> None:
@@ -124,13 +124,13 @@ def article(console: Console) -> None:
     table = Table(title="LLaMA-13B, batch 8, seqlen 4096 (GB)")
     for column in ("", "the article: whole step", "computed here: one layer's attention"):
         table.add_column(column, justify="right" if column else "left")
-    for name, said in (("eager", "18.3"), ("ours", "6.1")):
-        table.add_row(name, said, f"{COMPUTED[name](shape) / 1e9:.1f}")
+    for name, figure in (("eager", "18.3"), ("ours", "6.1")):
+        table.add_row(name, figure, f"{COMPUTED[name](shape) / 1e9:.1f}")
     console.print(table)
     console.print("The article does not say what it counts; the columns need not agree.")
 
 
-def plot(options: argparse.Namespace, found: dict[str, dict[int, int]]) -> Path:
+def plot(options: argparse.Namespace, peaks: dict[str, dict[int, int]]) -> Path:
     """Measured points on computed lines."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     lengths = np.geomspace(min(options.lengths), max(options.lengths), 50).astype(int)
@@ -141,7 +141,7 @@ def plot(options: argparse.Namespace, found: dict[str, dict[int, int]]) -> Path:
         ]
         mib = [computed(shape) / MIB for shape in shapes]
         (line,) = axes.plot(lengths, mib, style, label=f"{name}, computed")
-        points = [(n, held / MIB) for n, held in found[name].items()]
+        points = [(n, held / MIB) for n, held in peaks[name].items()]
         if points:
             color = line.get_color()
             axes.plot(*zip(*points, strict=True), "o", color=color, label=f"{name}, measured")
@@ -157,16 +157,16 @@ def plot(options: argparse.Namespace, found: dict[str, dict[int, int]]) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Measure, compute, print and plot."""
-    said = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    said.add_argument("--lengths", type=int, nargs="+", default=[512, 1024, 2048, 4096, 8192])
-    said.add_argument("--longest", type=int, default=2048, help="up to here it is measured, too")
-    said.add_argument("--heads", type=int, default=2)
-    said.add_argument("--head-dim", type=int, default=64)
-    said.add_argument("--out", type=Path, default=Path("memory"), help="folder for the plot")
-    options = said.parse_args(arguments)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[512, 1024, 2048, 4096, 8192])
+    parser.add_argument("--longest", type=int, default=2048, help="up to here it is measured, too")
+    parser.add_argument("--heads", type=int, default=2)
+    parser.add_argument("--head-dim", type=int, default=64)
+    parser.add_argument("--out", type=Path, default=Path("memory"), help="folder for the plot")
+    options = parser.parse_args(arguments)
     console = Console()
-    found = report(options, console)
-    console.print(f"plot: {plot(options, found)}")
+    peaks = report(options, console)
+    console.print(f"plot: {plot(options, peaks)}")
     article(console)
     return 0
 

@@ -86,9 +86,9 @@ def judge_first_step(options: Any) -> bool:
     for number, verdict in enumerate(watch.verdicts(npu_kernels.emulated.contract)):
         worst = max((tensor.ratio, tensor.name) for tensor in verdict.tensors)
         good &= not verdict.failures
-        said = "FAILED" if verdict.failures else "ok"
+        word = "FAILED" if verdict.failures else "ok"
         print(
-            f"call {number} of the first step: {said}, "
+            f"call {number} of the first step: {word}, "
             f"worst error / allowed {worst[0]:.3f} ({worst[1]})"
         )
     return good
@@ -104,10 +104,10 @@ def compare_curves(options: Any) -> bool:
     }
     curves = trained(runs, options)
     exact, rounded, mine = curves.values()
-    allowed, found = distances(rounded, exact), distances(mine, exact)
-    for name, nats in zip(list(curves)[1:], (allowed, found), strict=True):
+    allowed, actual = distances(rounded, exact), distances(mine, exact)
+    for name, nats in zip(list(curves)[1:], (allowed, actual), strict=True):
         print(f"{name}: {typical(nats):.2e} nats from eager fp32 (root mean square, typical seed)")
-    p = float(stats.wilcoxon(np.log(found / allowed), alternative="greater").pvalue)
+    p = float(stats.wilcoxon(np.log(actual / allowed), alternative="greater").pvalue)
     print(f"ours is no farther: p = {p:.3f} (Wilcoxon, {options.seeds} seeds)")
     plot(curves, options, "parity.png", "Loss from the same seeds")
     return p > RARE
@@ -206,19 +206,19 @@ def plot(curves: dict[str, Any], options: Any, file: str, title: str) -> None:
 
 def parsed(arguments: list[str]) -> Any:
     """The options."""
-    said = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    said.add_argument("--steps", type=int, default=150)
-    said.add_argument("--seeds", type=int, default=10)
-    said.add_argument("--batch", type=int, default=8)
-    said.add_argument("--seqlen", type=int, default=47)
-    said.add_argument("--head-dim", type=int, default=16)
-    said.add_argument("--lr", type=float, default=3e-3)
-    said.add_argument("--dtype", choices=DTYPES, default="bf16")
-    said.add_argument("--dropout", type=float, default=0.0)
-    said.add_argument("--smooth-softmax", action="store_true")
-    said.add_argument("--out", type=Path, default=Path("curves"), help="folder for the plots")
-    said.add_argument("--quiet", action="store_true", help="no progress bars")
-    return said.parse_args(arguments)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seqlen", type=int, default=47)
+    parser.add_argument("--head-dim", type=int, default=16)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--dtype", choices=DTYPES, default="bf16")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--smooth-softmax", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("curves"), help="folder for the plots")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:

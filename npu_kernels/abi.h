@@ -1,7 +1,8 @@
 // The border between Python and C++: three questions and what is common to them. binding.py and
 // structs.py mirror this file.
 //
-// The emulator's library exports it over host memory, the device's library over device memory.
+// The emulator's library exports it over host memory, the device's library over device memory. On a
+// device a function launches nothing: it plans, and npu_launch of cann/device.h launches the plan.
 // The library reads and writes only what the structs point to, and keeps no pointer.
 #pragma once
 
@@ -65,10 +66,12 @@ typedef struct NpuEmulation {
   int32_t auto_sync;      // 1: vector barriers that the stock build switch inserts may be missing
   int32_t keeps_inf_nan;  // 1: CTRL[48] = 1; 0: results of 16 bits saturate
   int32_t mmad_order;
-  int32_t exp_ulps;     // Exp is off by up to this much, chosen by seed
-  int32_t threads;      // groups that run side by side; 0: one
-  int32_t adversarial;  // 1: what is not ordered happens as late, or as early, as seed says
-  int32_t reserved;
+  int32_t exp_ulps;        // Exp is off by up to this much, chosen by seed
+  int32_t threads;         // groups that run side by side; 0: one
+  int32_t adversarial;     // 1: what is not ordered happens as late, or as early, as seed says
+  int32_t ln_ulps;         // as exp_ulps, of Ln
+  int32_t truncates;       // 1: the cube rounds its sums toward zero
+  int32_t random_padding;  // 1: DataCopyPad without padding leaves bits from seed behind the data
   uint64_t seed;
 } NpuEmulation;
 
@@ -89,7 +92,10 @@ typedef struct NpuLaunch {
   int64_t groups;   // of one AIC and two AIVs; at most 64. As many run as there is work for
   void* workspace;  // contents do not matter
   int64_t workspace_bytes;
-  void* stream;  // of the device; the emulator ignores it
+  void* stream;          // of the device; the emulator ignores it, and the plan
+  void* plan;            // host memory: what to launch, its arguments and tables; out
+  int64_t plan_bytes;    // room at plan: npu_plan_bytes says how much is needed
+  void* plan_on_device;  // where the caller copies it before npu_launch
   NpuEmulation emulation;
   char* text;                 // zero-terminated: the error, or warnings and notes, one per line
   int64_t text_bytes;         // room at text; 0: none

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import binding, loading
 from npu_kernels.emulator import build
 from npu_kernels.on_device import library as device_library
+from npu_kernels.on_device import versions
 from npu_kernels.on_device.torch_probe import Probe, probe
 from reference.formats import FP16
 from reference.problem import Problem, Unsupported
@@ -40,21 +41,23 @@ class Places:
 
 @dataclass(frozen=True)
 class Finding:
-    """One part: what was found, or the next step.
+    """One part: what is present of it, or the next step.
 
     Attributes
     ----------
     part : str
-    found : what and which version, or "" if it is missing
-    step : what to do about it, "" if it was found
+    present : what is there and which version, or "" if it is missing
+    step : what is wrong and what to do about it, "" if nothing
     """
 
     part: str
-    found: str
+    present: str
     step: str = ""
 
     def __str__(self) -> str:
-        return f"{self.part:<15} {self.found or f'missing: {self.step}'}"
+        if self.present and self.step:
+            return f"{self.part:<15} {self.present}, but {self.step}"
+        return f"{self.part:<15} {self.present or f'missing: {self.step}'}"
 
 
 def examine(places: Places | None = None) -> Iterator[Finding]:
@@ -75,7 +78,7 @@ def examine(places: Places | None = None) -> Iterator[Finding]:
 
 def missing(findings: list[Finding], target: str) -> list[str]:
     """The parts that `target` needs, "emulator" or "device", and that are not here."""
-    return [one.part for one in findings if one.part in TARGETS[target] and not one.found]
+    return [one.part for one in findings if one.part in TARGETS[target] and not one.present]
 
 
 def run(target: str, places: Places | None = None) -> int:
@@ -92,16 +95,21 @@ def run(target: str, places: Places | None = None) -> int:
 
 
 def _torch(probed: Probe) -> Finding:
-    return Finding("torch", probed.torch, "pip install torch==2.13.0")
+    cann = _cann_version()
+    if not probed.torch:
+        return Finding("torch", "", versions.remedy(cann))
+    return Finding("torch", probed.torch, versions.torch_fault(probed.torch, cann))
 
 
 def _torch_npu(probed: Probe) -> Finding:
+    cann = _cann_version()
     if not probed.torch_npu:
-        return Finding("torch_npu", "", "pip install torch_npu==2.13.0, beside torch==2.13.0")
-    if probed.error:
-        step = TOOLKIT if probed.ascendcl else "mend or reinstall what this names"
-        return Finding("torch_npu", "", f"{probed.torch_npu} is here, but: {probed.error}: {step}")
-    return Finding("torch_npu", probed.torch_npu)
+        return Finding("torch_npu", "", versions.remedy(cann, probed.torch))
+    fault = versions.torch_npu_fault(probed.torch_npu, probed.torch, cann)
+    if not probed.error:
+        return Finding("torch_npu", probed.torch_npu, fault)
+    step = fault or (TOOLKIT if probed.ascendcl else "mend or reinstall what this names")
+    return Finding("torch_npu", "", f"{probed.torch_npu} is here, but: {probed.error}: {step}")
 
 
 def _cann(probed: Probe) -> Finding:
@@ -113,15 +121,17 @@ def _cann(probed: Probe) -> Finding:
     if probed.ascendcl:
         step = f"source {root}/set_env.sh, or ../set_env.sh beside it"
         return Finding("CANN", "", f"{root} is here, but: {probed.ascendcl}: {step}")
-    return Finding("CANN", " ".join((*_cann_version(Path(root)), f"in {root}")))
+    return Finding("CANN", f"{_cann_version()} in {root}".strip())
 
 
-def _cann_version(root: Path) -> tuple[str, ...]:
+def _cann_version() -> str:
+    """Version of the toolkit that is set, or ""."""
+    root = Path(os.environ.get("ASCEND_HOME_PATH") or os.devnull)
     for notes in sorted(root.glob("*-linux/ascend_toolkit_install.info")):
         for line in notes.read_text().splitlines():
             if line.startswith("version="):
-                return (line.removeprefix("version="),)
-    return ()
+                return line.removeprefix("version=")
+    return ""
 
 
 def _driver(places: Places) -> Finding:
@@ -131,8 +141,8 @@ def _driver(places: Places) -> Finding:
         return Finding("driver", "", f"there is no {manager}: {step}")
     notes = places.driver / "version.info"
     lines = notes.read_text().splitlines() if notes.exists() else []
-    found = [line.removeprefix("Version=") for line in lines if line.startswith("Version=")]
-    return Finding("driver", *(found[:1] or ["of unknown version"]))
+    named = [line.removeprefix("Version=") for line in lines if line.startswith("Version=")]
+    return Finding("driver", *(named[:1] or ["of unknown version"]))
 
 
 def _devices(places: Places, probed: Probe) -> Finding:
@@ -172,7 +182,7 @@ def _emulator() -> Finding:
         kernel("emulated")(Problem(q=one, k=one, v=one, format=FP16))
     except build.BuildError as error:
         return Finding("emulator", "", f"the compiler refuses it:\n{error}")
-    except (build.Unavailable, binding.Mismatch, binding.CheckFailed, Unsupported) as error:
+    except (build.Unavailable, loading.Mismatch, binding.CheckFailed, Unsupported) as error:
         return Finding("emulator", "", str(error))
     return Finding("emulator", f"runs, compiled in {device_library.shown(build.build_folder())}")
 
@@ -180,7 +190,7 @@ def _emulator() -> Finding:
 def _device_library(probed: Probe) -> Finding:
     try:
         library = device_library.load()
-    except (build.Unavailable, binding.Mismatch) as error:
+    except (build.Unavailable, loading.Mismatch) as error:
         return Finding("device library", "", str(error))
     built_for = device_library.built_for(library)
     if probed.soc and (why := device_library.wrong_chip(built_for, probed.soc)):

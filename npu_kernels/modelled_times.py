@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import loading
+from npu_kernels.ascend_c.binding import CoreCounters
 from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
@@ -60,10 +61,10 @@ def _problem(heads: int, seqlen: int, mask: Mask, *, backward: bool) -> Problem:
     return Problem(q=q, k=k, v=v, dout=dout if backward else None, mask=mask, format=FP16)
 
 
-def _times(problem: Problem) -> tuple[Modelled, Sequence[binding.CoreCounters]]:
+def _times(problem: Problem) -> tuple[Modelled, Sequence[CoreCounters]]:
     chip = CHIPS[CHIP]
     options = EmulatorOptions(fast=True, cores=chip.groups)
-    library = binding.load(build.library())
+    library = loading.load(build.library())
     launch = AscendKernel(name="", library=library, options=options, digest="").prepare(problem)
     launch.launch()
     counters = launch.counters()
@@ -77,7 +78,7 @@ def _whole(times: Modelled) -> float:
     return times.launch_seconds + part * LLAMA_HEADS / EMULATED_HEADS
 
 
-def _counts(counters: Sequence[binding.CoreCounters], pairs: float) -> str:
+def _counts(counters: Sequence[CoreCounters], pairs: float) -> str:
     read, written = (
         sum(core.bytes[path] for core in counters for path in paths) / pairs
         for paths in (READS, WRITES)

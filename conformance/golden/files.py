@@ -55,8 +55,8 @@ def read_json(path: Path, schema: Path) -> dict[str, Any]:
 def _fault(text: str, schema: Path) -> str:
     """The first thing in a JSON text that is not as its schema says; empty if all is."""
     validator = jsonschema.Draft202012Validator(json.loads(schema.read_text()))
-    found = sorted(validator.iter_errors(json.loads(text)), key=lambda error: error.json_path)
-    return f"{found[0].json_path}: {' '.join(found[0].message.split()):.200}" if found else ""
+    errors = sorted(validator.iter_errors(json.loads(text)), key=lambda error: error.json_path)
+    return f"{errors[0].json_path}: {' '.join(errors[0].message.split()):.200}" if errors else ""
 
 
 def json_lines(value: Any, *, depth: int, indent: int = 0) -> str:

@@ -142,8 +142,8 @@ def leftovers(folder: Path, entries: Mapping[str, Entry]) -> list[Path]:
     """Files in a set's folder that this suite wrote, and that `entries` do not name."""
     ours = re.compile(rf"[a-z0-9.-]+\.[0-9a-f]{{{DIGITS}}}\.safetensors(\..*\.partial)?")
     named = {Path(entry.file).name for entry in entries.values()}
-    found = sorted((folder / VECTORS).glob("*"))
-    return [path for path in found if ours.fullmatch(path.name) and path.name not in named]
+    files = sorted((folder / VECTORS).glob("*"))
+    return [path for path in files if ours.fullmatch(path.name) and path.name not in named]
 
 
 def load(folder: Path, entry: Entry) -> Vector:
@@ -165,14 +165,14 @@ def load(folder: Path, entry: Entry) -> Vector:
         )
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise GoldenError(f"{path} has another sha256 than the manifest says: {RESTORE}")
-    found = _load(path)
-    if found.about != entry.about:
+    vector = _load(path)
+    if vector.about != entry.about:
         raise GoldenError(f"{path} says other things of its case than the manifest: {RESTORE}")
     tensors = tensors_of(content)
     for name in sorted(tensors.keys() | entry.tensors.keys()):
         if tensors.get(name) != entry.tensors.get(name):
             raise GoldenError(f"{path}: tensor {name} is not what the manifest says: {RESTORE}")
-    return found
+    return vector
 
 
 def save(folder: Path, made: Vector) -> Entry:

@@ -163,13 +163,13 @@ def moved(old: Record | None, new: Record) -> list[str]:
     keys = sorted(old.scores.keys() | new.scores.keys())
     changed = [(key, old.scores.get(key), new.scores.get(key)) for key in keys]
     return [
-        f"{key}: {_told(before, after)}"
+        f"{key}: {_move(before, after)}"
         for key, before, after in changed
         if (before and before.tensors) != (after and after.tensors)
     ]
 
 
-def _told(before: RecordedRatios | None, after: RecordedRatios | None) -> str:
+def _move(before: RecordedRatios | None, after: RecordedRatios | None) -> str:
     if before is None or after is None:
         return "not recorded -> recorded" if before is None else "recorded -> declined"
     names = [*before.tensors, *(after.tensors.keys() - before.tensors.keys())]

@@ -73,13 +73,13 @@ def moved_answers(problem: Problem, old: Result, new: Result) -> list[Difference
 
 def moved_bounds(old: Result, new: Result) -> list[Difference]:
     """The tensors of two float32 bounds that differ by more than one step of float32."""
-    found = []
+    differences = []
     for name, after in new.tensors():
         before = getattr(old, name)
         with np.errstate(invalid="ignore"):
             step = np.spacing(np.maximum(before, after)) if before.shape == after.shape else after
-        found.append(_difference(f"bound.{name}", before, after, step))
-    return [each for each in found if each is not None]
+        differences.append(_difference(f"bound.{name}", before, after, step))
+    return [each for each in differences if each is not None]
 
 
 def _same_bits(old: Result, new: Result) -> bool:

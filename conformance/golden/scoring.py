@@ -46,7 +46,7 @@ def write_record(golden: Set, kernel: LoadedKernel) -> tuple[Record, list[str]]:
         else:
             failed.append(f"{entry.key} ({_why(answer)})")
     if failed or not scores:
-        why = f"fails on {_some(failed)}" if failed else "declines every vector"
+        why = f"fails on {_listed(failed)}" if failed else "declines every vector"
         raise GoldenError(f"{kernel.spec} {why}: no record was written")
     new = Record(
         kernel=kernel.name,
@@ -62,8 +62,8 @@ def write_record(golden: Set, kernel: LoadedKernel) -> tuple[Record, list[str]]:
 
 def _ask(golden: Set, kernel: LoadedKernel, entry: Entry) -> Verdict | Exception:
     """A verdict on the whole question; on its forward, if gradients are declined."""
-    found = manifest.load(golden.folder, entry)
-    saved = SavedProblem(entry.key, found.problem, answer=found.answer)
+    vector = manifest.load(golden.folder, entry)
+    saved = SavedProblem(entry.key, vector.problem, answer=vector.answer)
     try:
         try:
             return ask(kernel, _expected(saved))
@@ -111,9 +111,9 @@ def check_record(golden: Set, kernel: LoadedKernel) -> list[str]:
     ]
     if not stale:
         return []
-    which = _some(stale)
+    which = _listed(stale)
     return [f"{path}: vectors changed since {kernel.name} was recorded, {which}{heal}"]
 
 
-def _some(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if names[SHOWN:] else "")

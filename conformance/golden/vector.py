@@ -213,15 +213,15 @@ def _result(
     code: str,
     shapes: dict[str, tuple[int, ...]],
 ) -> Result:
-    found = {name[len(prefix) :]: at for name, at in tensors.items() if name.startswith(prefix)}
-    if found.keys() != shapes.keys():
-        odd = ", ".join(prefix + name for name in sorted(found.keys() ^ shapes.keys()))
+    matching = {name[len(prefix) :]: at for name, at in tensors.items() if name.startswith(prefix)}
+    if matching.keys() != shapes.keys():
+        odd = ", ".join(prefix + name for name in sorted(matching.keys() ^ shapes.keys()))
         raise ValueError(
             f"{odd}: the problem asks for {', '.join(sorted(shapes))}, no more or less"
         )
-    for name, (is_code, array) in found.items():
+    for name, (is_code, array) in matching.items():
         if (is_code, array.shape) != (code, shapes[name]):
             raise ValueError(
                 f"{prefix}{name} is {is_code} {array.shape}: it must be {code} {shapes[name]}"
             )
-    return Result(**{name: array for name, (_, array) in found.items()})
+    return Result(**{name: array for name, (_, array) in matching.items()})

@@ -73,17 +73,17 @@ def read(expected: Expected, folder: Path, *, layout: str, kind: str) -> Result:
     GoldenError
         If there is no out, or a file has the wrong size or type.
     """
-    found = {}
+    tensors = {}
     terms = Contract().resolve(expected.problem.format)
     for name, want in expected.answer.tensors():
         path = raw_files.file_of(folder, name, kind)
         format = terms.compute if name in IN_COMPUTE_FORMAT else terms.out
         flat = raw_files.read(path, format, layouts.shape_in(name, want.shape, layout))
         if flat is not None:
-            found[name] = layouts.restored(name, flat, want.shape, layout)
-    if "out" not in found:
+            tensors[name] = layouts.restored(name, flat, want.shape, layout)
+    if "out" not in tensors:
         raise GoldenError(f"{raw_files.file_of(folder, 'out', kind)} is not there: write out there")
-    return Result(**found)
+    return Result(**tensors)
 
 
 def judged(vector: Vector, expected: Expected, got: Result) -> Verdict:

@@ -65,12 +65,12 @@ def load(spec: str, *, for_benchmarks: bool = False) -> LoadedKernel:
 
 def _doubts(function: object) -> tuple[str, ...]:
     """A line for each attribute whose name is nearly one that the suite reads."""
-    found = []
+    doubts = []
     for name in vars(function) if hasattr(function, "__dict__") else ():
         near = difflib.get_close_matches(name, ATTRIBUTES, n=1, cutoff=0.8)
         if near and name not in ATTRIBUTES:
-            found.append(f"its attribute {name!r} is not read: did you mean {near[0]!r}?")
-    return tuple(found)
+            doubts.append(f"its attribute {name!r} is not read: did you mean {near[0]!r}?")
+    return tuple(doubts)
 
 
 def _check_backward(spec: str, backward: object) -> None:
@@ -105,14 +105,14 @@ def _load_file(spec: str, path: Path) -> ModuleType:
     name = str(path)  # cannot be taken by another module
     if name in sys.modules:
         return sys.modules[name]
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    if module_spec is None or module_spec.loader is None:
         raise UsageError(f"kernel {spec!r}: {path} is no Python file: give one that ends in .py")
     _make_importable(path.parent)
-    module = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module
     try:
-        call(found.loader.exec_module, module)
+        call(module_spec.loader.exec_module, module)
     except BaseException:
         del sys.modules[name]
         raise

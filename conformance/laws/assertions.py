@@ -61,7 +61,7 @@ def make_problem(
     heads_k: int = 2,
     head_dim: int = 32,
     seed: int = 0,
-    **asked: Any,
+    **features: Any,
 ) -> Problem:
     """A dense problem with gradients on the grid, in the format of that name."""
     carrier = formats.FORMATS[format].dtype
@@ -74,7 +74,7 @@ def make_problem(
     tensors: Options = {
         name: grid(f"{name} {seed}", shape).astype(carrier) for name, shape in shapes.items()
     }
-    return Problem(**tensors, format=formats.FORMATS[format], **asked)
+    return Problem(**tensors, format=formats.FORMATS[format], **features)
 
 
 def sequences(format: str, mask: Mask) -> list[Problem]:

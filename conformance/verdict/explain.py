@@ -45,7 +45,7 @@ def describe(problem: Problem) -> str:
     q, k = (
         (
             "cu_seqlens_q, cu_seqlens_k lengths",
-            f"{_some(problem.seqlens_q)}, {_some(problem.seqlens_k)}",
+            f"{_lengths(problem.seqlens_q)}, {_lengths(problem.seqlens_k)}",
         )
         if problem.is_packed
         else (
@@ -58,7 +58,7 @@ def describe(problem: Problem) -> str:
     return f"{q} = {k}; {heads}; {dims}; {', '.join(sorted(problem.features))}"
 
 
-def _some(lengths: Sequence[int]) -> str:
+def _lengths(lengths: Sequence[int]) -> str:
     shown = ", ".join(map(str, lengths[:8]))
     return f"({shown}{', ...' if len(lengths) > 8 else ''})"
 

@@ -13,7 +13,7 @@ from reference.problem.head import Head
 
 COPIES = 2.0
 """A row or key with so many equals, itself included and on average, makes no chance of its own:
-docs/numerics.md, "What is common"."""
+docs/numerics.md, section 9, "Shared roundings"."""
 
 OF_ROW, OF_HEAD = (-1,), (-3, -1)
 SUMMED = {"out": OF_ROW, "dq": OF_ROW, "dk": OF_HEAD, "dv": OF_HEAD, "lse": (), "dsink": ()}

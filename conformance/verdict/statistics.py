@@ -10,7 +10,7 @@ import numpy as np
 
 from reference.formats import Array
 
-SIGMAS = 8.0  # docs/numerics.md, "The judge": P(|error| > 8 sigma) < 1e-6 over 1e6 elements
+SIGMAS = 8.0  # docs/numerics.md, section 9: P(|error| > 8 sigma) < 1e-6 over 1e6 elements
 RMS_LIMIT = 2.0  # the same page: correct kernels stay near 1
 LOG_CHANCE = SIGMAS**2 / 2  # of 2 exp(-x): how rare a slope or root mean square beyond a limit is
 

@@ -132,7 +132,7 @@ def judge(
     allowed : Allowed
         From reference.bounds.error_bound, for the same problem and contract.
 
-    Source: docs/numerics.md, "The judge".
+    Source: docs/numerics.md, section 9.
     """
     contract = contract or Contract()
     terms = contract.resolve(problem.format)

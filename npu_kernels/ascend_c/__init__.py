@@ -1,1 +1,1 @@
-"""From a Problem to what our library is asked, and back; read kernel, launch, encode, binding."""
+"""From a Problem to what our library is given, and back; read kernel, launch, encode, binding."""

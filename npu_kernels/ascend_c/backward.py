@@ -10,12 +10,14 @@ import numpy as np
 
 from npu_kernels.ascend_c import structs
 from npu_kernels.ascend_c.binding import CoreCounters, PreparedCall, prepare
-from npu_kernels.ascend_c.encoded import EncodedProblem, address, tensor_struct
-from npu_kernels.ascend_c.guard import Guarded, guarded
+from npu_kernels.ascend_c.encoded import EncodedProblem, tensor_struct
+from npu_kernels.ascend_c.guard import guarded
+from npu_kernels.ascend_c.places import Placed, address
 from npu_kernels.emulator.options import EmulatorOptions
-from npu_kernels.on_device.memory import OnDevice
+from npu_kernels.on_device.memory import OnDevice, place_for
 from reference.formats import Array
 
+FUNCTION = "npu_flash_backward"
 KERNELS = 5  # rows, the pass over keys, that over queries, dbias, dsink
 
 
@@ -28,7 +30,7 @@ class BackwardAnswer:
     dq, dk, dv : uint16, like q, k, v
     dbias : float32, like EncodedProblem.bias, or None
     dsink : (heads_q,) float32, or None
-    remarks, counters : as in binding.Said
+    remarks, counters : as in binding.CallReport
     """
 
     dq: Array
@@ -42,7 +44,7 @@ class BackwardAnswer:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BackwardCall:
-    """The backward of one question, ready to be launched.
+    """The backward of one problem, ready to be launched.
 
     Attributes
     ----------
@@ -59,20 +61,20 @@ class BackwardCall:
         binding.CheckFailed
             If a kernel wrote where it may not.
         """
-        said = self.call.finish()
+        report = self.call.finish()
         arrays: dict[str, Any] = {"dbias": None, "dsink": None}
         arrays |= {one.name: one.array for one in self.call.writes[:-1]}
-        return BackwardAnswer(**arrays, remarks=said.remarks, counters=said.counters)
+        return BackwardAnswer(**arrays, remarks=report.remarks, counters=report.counters)
 
 
 def prepare_backward(
     library: ctypes.CDLL | OnDevice,
     encoded: EncodedProblem,
     *,
-    out: Array,
-    dout: Array,
-    lse: Array,
-    dlse: Array | None = None,
+    out: Placed,
+    dout: Placed,
+    lse: Placed,
+    dlse: Placed | None = None,
     options: EmulatorOptions,
     after: PreparedCall | None = None,
 ) -> BackwardCall:
@@ -82,21 +84,23 @@ def prepare_backward(
     ----------
     out, dout, lse, dlse : as in `flash_backward`; out and lse may be what `after` will write
     """
-    written = {
-        "dq": guarded("dq", encoded.q.shape, np.uint16),
-        "dk": guarded("dk", encoded.k.shape, np.uint16),
-        "dv": guarded("dv", encoded.v.shape, np.uint16),
-    }
-    if encoded.bias is not None:
-        written["dbias"] = guarded("dbias", encoded.bias.shape, np.float32)
-    if encoded.sink is not None:
-        written["dsink"] = guarded("dsink", encoded.sink.shape, np.float32)
+    like = {"dq": encoded.q, "dk": encoded.k, "dv": encoded.v}
+    in_fp32 = {"dbias": encoded.bias, "dsink": encoded.sink}
+    kinds = [(like, np.uint16), (in_fp32, np.float32)]
+    writes = [
+        guarded(name, x.shape, dtype, library=library)
+        for inputs, dtype in kinds
+        for name, x in inputs.items()
+        if x is not None
+    ]
+    statistics = {"out": out, "dout": dout, "lse": lse, "dlse": dlse}
     ready = prepare(
         library,
-        "npu_flash_backward",
-        _struct(encoded, written, out=out, dout=dout, lse=lse, dlse=dlse),
-        reads={**encoded.arrays(), "out": out, "dout": dout, "lse": lse, "dlse": dlse},
-        writes=list(written.values()),
+        FUNCTION,
+        backward_struct(encoded, **statistics, **{one.name: one.target for one in writes}),
+        batch=encoded.batch,
+        reads={**encoded.arrays(), **statistics},
+        writes=writes,
         options=options,
         kernels=KERNELS,
         after=after,
@@ -114,7 +118,7 @@ def flash_backward(
     dlse: Array | None = None,
     options: EmulatorOptions,
 ) -> BackwardAnswer:
-    """Launch the backward's kernels, one after the other.
+    """Gradients by the backward's kernels, launched one after the other.
 
     With a bias, workspace grows as seqlen_q * seqlen_k: 4 bytes for each pair of each head.
 
@@ -135,34 +139,45 @@ def flash_backward(
         If the emulator refuses what a kernel does, or it wrote where it may not.
     """
     _check_statistics(encoded, out, lse)
+    place = place_for(library)
     ready = prepare_backward(
-        library, encoded, out=out, dout=dout, lse=lse, dlse=dlse, options=options
+        library,
+        encoded.placed_by(place),
+        out=place(out),
+        dout=place(dout),
+        lse=place(lse),
+        dlse=None if dlse is None else place(dlse),
+        options=options,
     )
     ready.call.launch()
     return ready.answer()
 
 
-def _struct(
+def backward_struct(
     encoded: EncodedProblem,
-    written: dict[str, Guarded],
     *,
-    out: Array,
-    dout: Array,
-    lse: Array,
-    dlse: Array | None,
+    out: Placed,
+    dout: Placed,
+    lse: Placed,
+    dlse: Placed | None,
+    dq: Placed,
+    dk: Placed,
+    dv: Placed,
+    dbias: Placed | None = None,
+    dsink: Placed | None = None,
 ) -> structs.BackwardStruct:
+    """NpuBackward, which points to these; they must outlive it."""
     return structs.BackwardStruct(
         problem=encoded.struct(),
         out=tensor_struct(out),
         dout=tensor_struct(dout),
         lse=address(lse),
         dlse=address(dlse),
-        **{name: tensor_struct(written[name].array) for name in ("dq", "dk", "dv")},
-        **{
-            name: address(written[name].array)
-            for name in ("dbias", "dsink")
-            if name in written and written[name].array.size
-        },
+        dq=tensor_struct(dq),
+        dk=tensor_struct(dk),
+        dv=tensor_struct(dv),
+        dbias=None if dbias is None or 0 in dbias.shape else address(dbias),
+        dsink=None if dsink is None or 0 in dsink.shape else address(dsink),
     )
 
 

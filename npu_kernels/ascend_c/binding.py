@@ -6,22 +6,18 @@ import ctypes
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from npu_kernels.ascend_c import structs
-from npu_kernels.ascend_c.encoded import address
 from npu_kernels.ascend_c.guard import Guarded, fingerprints, guarded
+from npu_kernels.ascend_c.places import Placed, address
 from npu_kernels.ascend_c.structs import CORES, PATHS, PIPES
 from npu_kernels.emulator.options import MMAD_ORDERS, EmulatorOptions
-from npu_kernels.on_device.memory import OnDevice, Placed
-from reference.formats import Array
+from npu_kernels.on_device.memory import OnDevice
 
 OK, BAD_ARGUMENT, UNSUPPORTED, CHECK_FAILED = range(4)
-FUNCTIONS = ("npu_flash_forward", "npu_flash_backward", "npu_dropout_mask")
 TEXT_BYTES = 64 * 1024
 
 
@@ -31,10 +27,6 @@ class CheckFailed(Exception):
 
 class Declined(Exception):
     """The library does not do this; the text begins with the argument's name."""
-
-
-class Mismatch(Exception):
-    """The library was made from another abi.h."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +51,8 @@ class CoreCounters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a call says beside its results.
+class CallReport:
+    """What a call reports beside its results.
 
     Attributes
     ----------
@@ -70,43 +62,6 @@ class Said:
 
     remarks: tuple[str, ...]
     counters: tuple[CoreCounters, ...]
-
-
-@cache
-def load(path: Path) -> ctypes.CDLL:
-    """The library at `path`.
-
-    Raises
-    ------
-    Mismatch
-        If its structs are not those of structs.py: the text names the first that differs.
-    """
-    library = ctypes.CDLL(str(path))
-    _check_structs(path, library)
-    for name in FUNCTIONS:
-        if hasattr(library, name):
-            getattr(library, f"{name}_workspace").restype = ctypes.c_int64
-    return library
-
-
-def _check_structs(path: Path, library: ctypes.CDLL) -> None:
-    remedy = "make structs.py like abi.h, and build again"
-    if not hasattr(library, "npu_structs"):
-        raise Mismatch(f"{path}: it does not tell its structs by npu_structs: {remedy}")
-    library.npu_structs.restype = ctypes.c_char_p
-    lines = (line.split() for line in library.npu_structs().decode().splitlines())
-    theirs = {name: (int(first), int(size)) for name, first, size in lines}
-    ours = structs.layout()
-    for name in [*ours, *(name for name in theirs if name not in ours)]:
-        if theirs.get(name) != ours.get(name):
-            raise Mismatch(
-                f"{path}: {name} is {_place(theirs.get(name))} there and "
-                f"{_place(ours.get(name))} in structs.py: {remedy}"
-            )
-
-
-def _place(place: tuple[int, int] | None) -> str:
-    return "missing" if place is None else f"{place[1]} bytes from byte {place[0]} on"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,32 +77,30 @@ class PreparedCall:
     writes : what the kernel may write, its workspace last
     before : checksums of those of `reads` that nobody may write
     text, counters : where the library says them
-    placed : what lies on a device, or None
+    batch : number of sequences
     """
 
     library: ctypes.CDLL | OnDevice
     function: str
     struct: ctypes.Structure
-    reads: Mapping[str, Array | None]
+    reads: Mapping[str, Placed | None]
     writes: Sequence[Guarded]
     before: Mapping[str, int]
     text: Any
     counters: Any
-    placed: Placed | None
+    batch: int
 
     def launch(self) -> None:
-        """PreparedCall it; on a device it may still be running afterwards.
+        """Launch the kernels; on a device it may still be running afterwards.
 
         Raises
         ------
         ValueError, Declined, CheckFailed
             If an argument cannot be; the library does not do this; or it may not do what it does.
         """
-        code = getattr(self.library, self.function)(ctypes.byref(self.struct))
-        if code != OK:
-            raise _error(code, self._said())
+        run(self.library, self.function, self.struct, self.text, batch=self.batch)
 
-    def finish(self) -> Said:
+    def finish(self) -> CallReport:
         """Bring the results to the host, and see that the kernel kept to its memory.
 
         Raises
@@ -155,17 +108,14 @@ class PreparedCall:
         CheckFailed
             If it did not.
         """
-        if self.placed is not None:
-            self.placed.fetch()
+        for one in self.writes:
+            one.fetch()
         _check_memory(self.reads, self.before, self.writes)
         count = self.struct.launch.counters_count
-        return Said(
-            remarks=tuple(self._said().splitlines()),
+        return CallReport(
+            remarks=tuple(_message(self.text).splitlines()),
             counters=tuple(_counted(self.counters[i]) for i in range(count)),
         )
-
-    def _said(self) -> str:
-        return str(self.text.value.decode(errors="replace"))
 
 
 def prepare(
@@ -173,7 +123,8 @@ def prepare(
     function: str,
     struct: ctypes.Structure,
     *,
-    reads: Mapping[str, Array | None],
+    batch: int,
+    reads: Mapping[str, Placed | None],
     writes: Sequence[Guarded],
     options: EmulatorOptions,
     kernels: int = 1,
@@ -187,45 +138,87 @@ def prepare(
         Its name; that with "_workspace" tells how much workspace it needs.
     struct : ForwardStruct, BackwardStruct or DropoutMaskStruct
         All but struct_bytes and launch filled in; both are set here.
-    reads, writes : the arrays that `struct` points to
+    batch : int
+        Number of sequences.
+    reads, writes : what `struct` points to
     kernels : int
         That it launches at most.
     after : PreparedCall, or None
         Writes some of `reads` before this one is launched.
     """
-    text = ctypes.create_string_buffer(TEXT_BYTES)
     counters = (structs.CountersStruct * (len(CORES) * options.cores * kernels))()
-    struct.struct_bytes = ctypes.sizeof(struct)
-    struct.launch = structs.LaunchStruct(
-        groups=options.cores,
-        emulation=_emulation(options),
-        text=ctypes.addressof(text),
-        text_bytes=TEXT_BYTES,
-        counters=ctypes.addressof(counters),
-        counters_capacity=len(counters),
-    )
-    launch = struct.launch
-    needed = getattr(library, f"{function}_workspace")(ctypes.byref(struct))
-    needed = max(needed, 0)  # an error is told by the call itself
-    workspace = guarded("workspace", (needed,), np.uint8)
-    launch.workspace, launch.workspace_bytes = address(workspace.array), needed
-    written = [] if after is None else [id(one.array) for one in after.writes]
-    before = fingerprints({name: x for name, x in reads.items() if id(x) not in written})
-    placed = None
-    if isinstance(library, OnDevice):
-        earlier = None if after is None else after.placed
-        placed = library.place(struct, reads=reads, writes=[*writes, workspace], after=earlier)
+    text = begin(struct, options=options)
+    struct.launch.counters = ctypes.addressof(counters)
+    struct.launch.counters_capacity = len(counters)
+    needed = workspace_bytes(library, function, struct)
+    workspace = guarded("workspace", (needed,), np.uint8, library=library)
+    set_workspace(struct, workspace.target)
+    written = [] if after is None else [address(one.target) for one in after.writes]
+    before = {name: x for name, x in reads.items() if address(x) not in written}
     return PreparedCall(
         library=library,
         function=function,
         struct=struct,
         reads=reads,
         writes=[*writes, workspace],
-        before=before,
+        before=fingerprints(before),
         text=text,
         counters=counters,
-        placed=placed,
+        batch=batch,
     )
+
+
+def begin(struct: ctypes.Structure, *, options: EmulatorOptions) -> Any:
+    """A buffer for the library's text, after struct_bytes and launch are set to call a function."""
+    text = ctypes.create_string_buffer(TEXT_BYTES)
+    struct.struct_bytes = ctypes.sizeof(struct)
+    struct.launch = structs.LaunchStruct(
+        groups=options.cores,
+        emulation=_emulation(options),
+        text=ctypes.addressof(text),
+        text_bytes=TEXT_BYTES,
+    )
+    return text
+
+
+def workspace_bytes(
+    library: ctypes.CDLL | OnDevice, function: str, struct: ctypes.Structure
+) -> int:
+    """Bytes that a function needs; 0 also for what it refuses, since the call itself says that."""
+    return max(int(getattr(library, f"{function}_workspace")(ctypes.byref(struct))), 0)
+
+
+def set_workspace(struct: ctypes.Structure, workspace: Placed) -> None:
+    """Let a struct's call use these bytes, which must outlive it."""
+    struct.launch.workspace = address(workspace)
+    struct.launch.workspace_bytes = workspace.shape[0]
+
+
+def run(
+    library: ctypes.CDLL | OnDevice,
+    function: str,
+    struct: ctypes.Structure,
+    text: Any,
+    *,
+    batch: int,
+) -> None:
+    """Call a function of abi.h; on a device it is queued, and may still run afterwards.
+
+    Raises
+    ------
+    ValueError, Declined, CheckFailed
+        If an argument cannot be; the library does not do this; or it may not do what it does.
+    """
+    if isinstance(library, OnDevice):
+        code = library.launch(function, struct, batch=batch)
+    else:
+        code = getattr(library, function)(ctypes.byref(struct))
+    if code != OK:
+        raise _error(code, _message(text))
+
+
+def _message(text: Any) -> str:
+    return str(text.value.decode(errors="replace"))
 
 
 def call(
@@ -233,10 +226,11 @@ def call(
     function: str,
     struct: ctypes.Structure,
     *,
-    reads: Mapping[str, Array | None],
+    batch: int,
+    reads: Mapping[str, Placed | None],
     writes: Sequence[Guarded],
     options: EmulatorOptions,
-) -> Said:
+) -> CallReport:
     """Prepare a function of abi.h, call it once, and see that it kept to its memory.
 
     Raises
@@ -244,7 +238,9 @@ def call(
     ValueError, Declined, CheckFailed
         If an argument cannot be; the library does not do this; or it may not do what it does.
     """
-    once = prepare(library, function, struct, reads=reads, writes=writes, options=options)
+    once = prepare(
+        library, function, struct, batch=batch, reads=reads, writes=writes, options=options
+    )
     once.launch()
     return once.finish()
 
@@ -255,7 +251,7 @@ def _error(code: int, text: str) -> Exception:
 
 
 def _check_memory(
-    reads: Mapping[str, Array | None], before: Mapping[str, int], writes: Sequence[Guarded]
+    reads: Mapping[str, Placed | None], before: Mapping[str, int], writes: Sequence[Guarded]
 ) -> None:
     for one in writes:
         if damage := one.damage():
@@ -271,7 +267,10 @@ def _emulation(options: EmulatorOptions) -> structs.EmulationStruct:
         auto_sync=options.auto_sync,
         keeps_inf_nan=options.keeps_inf_nan,
         mmad_order=MMAD_ORDERS.index(options.mmad),
+        truncates=options.truncates,
         exp_ulps=options.exp,
+        ln_ulps=options.ln,
+        random_padding=options.random_padding,
         adversarial=options.adversarial,
         threads=len(os.sched_getaffinity(0)),
         seed=options.seed,

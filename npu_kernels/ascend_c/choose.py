@@ -6,7 +6,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import loading
 from npu_kernels.ascend_c.kernel import AscendKernel, emulated_name
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions, from_environment
@@ -55,7 +55,7 @@ def _on_device(name: str) -> AscendKernel:
 def _emulated(name: str, options: EmulatorOptions) -> AscendKernel:
     return AscendKernel(
         name=emulated_name(name, options),
-        library=binding.load(build.library()),
+        library=loading.load(build.library()),
         options=options,
         digest=_digest(),
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from npu_kernels.ascend_c import binding, structs, tile_bits
-from npu_kernels.ascend_c.encoded import ANCHORS, address, side_of
+from npu_kernels.ascend_c.encoded import ANCHORS, side_of
 from npu_kernels.ascend_c.guard import guarded
+from npu_kernels.ascend_c.places import Placed, address, used_bytes
 from npu_kernels.ascend_c.tile_bits import TILE, TileBits
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
@@ -18,6 +19,8 @@ from reference.dropout import Dropout
 from reference.formats import Array
 from reference.mask import Mask
 from reference.problem import Problem
+
+FUNCTION = "npu_dropout_mask"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,9 +30,9 @@ class DropoutBits:
     Attributes
     ----------
     bits : TileBits
-        The heads of a sequence side by side; pairs beyond a sequence are 0. Tiles that the mask's
-        window and prefix hide were left as they were.
-    remarks, counters : as in binding.Said
+        The heads of a sequence side by side; pairs beyond a sequence are 0.
+    remarks, counters : as in binding.CallReport
+        visible=None if visible is None else ctypes.addressof(visible),
     """
 
     bits: TileBits
@@ -84,7 +87,7 @@ def keep_bits(
 
     Parameters
     ----------
-    library : a library that `binding.load` gave
+    library : a library that `loading.load` gave
     dropout : Dropout
         Without bits of its own.
     seqlens_q, seqlens_k : lengths of each sequence; all alike unless packed
@@ -108,28 +111,62 @@ def keep_bits(
         "cu_seqlens_q": _offsets(seqlens_q) if packed else None,
         "cu_seqlens_k": _offsets(seqlens_k) if packed else None,
     }
-    tiles = sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
-    bits = guarded("bits", (heads_q * tiles, TILE, TILE // 8), np.uint8)
+    shape = (heads_q * tiles_of(seqlens_q, seqlens_k), TILE, TILE // 8)
+    bits = guarded("bits", shape, np.uint8, library=library)
     prefix = None if mask is None else prefix_of(mask, seqlens_k)
-    visible = None if mask is None else _visible(mask, prefix)
-    asked = structs.DropoutMaskStruct(
+    visible = None if mask is None else visible_struct(mask.window, mask.anchor, prefix)
+    report = binding.call(
+        library,
+        FUNCTION,
+        mask_struct(
+            dropout,
+            bits.target,
+            seqlens_q=seqlens_q,
+            seqlens_k=seqlens_k,
+            heads_q=heads_q,
+            visible=visible,
+            **offsets,
+        ),
+        batch=len(seqlens_q),
+        reads=offsets,
+        writes=[bits],
+        options=options,
+    )
+    return DropoutBits(
+        bits=TileBits(tiles=bits.array), remarks=report.remarks, counters=report.counters
+    )
+
+
+def tiles_of(seqlens_q: Sequence[int], seqlens_k: Sequence[int]) -> int:
+    """Tiles of one head, over all sequences."""
+    return sum(-(-q // TILE) * -(-k // TILE) for q, k in zip(seqlens_q, seqlens_k, strict=True))
+
+
+def mask_struct(
+    dropout: Dropout,
+    bits: Placed,
+    *,
+    seqlens_q: Sequence[int],
+    seqlens_k: Sequence[int],
+    heads_q: int,
+    cu_seqlens_q: Array | None,
+    cu_seqlens_k: Array | None,
+    visible: structs.VisibleStruct | None = None,
+) -> structs.DropoutMaskStruct:
+    """NpuDropoutMask, which points to bits, offsets and `visible`; they must outlive it."""
+    return structs.DropoutMaskStruct(
         batch=len(seqlens_q),
         heads_q=heads_q,
         seqlen_q=max(seqlens_q, default=0),
         seqlen_k=max(seqlens_k, default=0),
-        **{name: address(array) for name, array in offsets.items()},
+        cu_seqlens_q=address(cu_seqlens_q),
+        cu_seqlens_k=address(cu_seqlens_k),
         visible=None if visible is None else ctypes.addressof(visible),
         seed=dropout.seed,
         offset=dropout.offset,
         keep_prob=float(np.float32(1.0 - dropout.p)),
-        bits=address(bits.array),
-        bits_bytes=bits.array.nbytes,
-    )
-    said = binding.call(
-        library, "npu_dropout_mask", asked, reads=offsets, writes=[bits], options=options
-    )
-    return DropoutBits(
-        bits=TileBits(tiles=bits.array), remarks=said.remarks, counters=said.counters
+        bits=address(bits),
+        bits_bytes=used_bytes(bits),
     )
 
 
@@ -142,13 +179,16 @@ def prefix_of(mask: Mask, seqlens_k: Sequence[int]) -> Array | None:
     return np.array([min(length, longest) for length in given], np.int64)
 
 
-def _visible(mask: Mask, prefix: Array | None) -> structs.VisibleStruct:
-    left, right = (side_of(side) for side in mask.window)
+def visible_struct(
+    window: tuple[int | None, int | None], anchor: str, prefix: Array | None
+) -> structs.VisibleStruct:
+    """NpuVisible, which points to `prefix`; it must outlive it."""
+    left, right = (side_of(side) for side in window)
     return structs.VisibleStruct(
         window_left=left,
         window_right=right,
         prefix=address(prefix),
-        anchor=ANCHORS.index(mask.anchor),
+        anchor=ANCHORS.index(anchor),
     )
 
 

@@ -1,4 +1,4 @@
-"""From a Problem to what the kernels' library is asked: values in 16 bits, decisions in tiles."""
+"""From a Problem to what the kernels' library is given: values in 16 bits, decisions in tiles."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LESS_THAN_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 def encode_problem(problem: Problem, *, dropout: TileBits | None = None) -> EncodedProblem:
-    """What the library is asked; tensors keep their strides, broadcast axes stay broadcast.
+    """What the library is given; tensors keep their strides, broadcast axes stay broadcast.
 
-    `dropout` holds the decisions of the problem's dropout: see dropout.bits_of.
+    `dropout` holds the decisions of the problem's dropout: see dropout_bits.bits_of.
     """
     return EncodedProblem(
         q=encode(problem.q, problem.format),

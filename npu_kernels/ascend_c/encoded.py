@@ -1,16 +1,16 @@
-"""A problem as the kernels' library takes it: NpuProblem over NumPy arrays."""
+"""A problem as the kernels' library takes it: NpuProblem over arrays or tensors."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from npu_kernels.ascend_c import structs
-from npu_kernels.ascend_c.guard import used_bytes
+from npu_kernels.ascend_c.places import Placed, address, strides, used_bytes
 from npu_kernels.ascend_c.tile_bits import TileBits
 from reference.formats import BF16, FP16, Array, Format
 
@@ -22,6 +22,10 @@ FARTHEST = 2**62  # what an integer of abi.h holds, and far beyond any sequence
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EncodedProblem:
     """The inputs of a launch. Arrays may have any strides that are not negative.
+
+    What kernels read may be tensors of torch in the place of arrays, all of one device: values of
+    16 bits then have a type of any name. The library itself reads prefix and cu_seqlens, which are
+    arrays of the host.
 
     Shapes and types have been checked: those of a Problem by reference.problem, those of torch
     tensors by npu_kernels.flash_attn. The library checks sizes, offsets and memory again.
@@ -54,20 +58,20 @@ class EncodedProblem:
         If the softcap rounds to 0 in fp32, which the library would read as none.
     """
 
-    q: Array
-    k: Array
-    v: Array
+    q: Placed
+    k: Placed
+    v: Placed
     format: Format
     scale: float
     window: tuple[int | None, int | None] = (None, None)
     anchor: Literal["bottom-right", "top-left"] = "bottom-right"
     prefix: Array | None = None
-    bias: Array | None = None
+    bias: Placed | None = None
     keep: TileBits | None = None
     dropout: TileBits | None = None
     keep_prob: float = 1.0
-    slopes: Array | None = None
-    sink: Array | None = None
+    slopes: Placed | None = None
+    sink: Placed | None = None
     softcap: float | None = None
     cu_seqlens_q: Array | None = None
     cu_seqlens_k: Array | None = None
@@ -109,7 +113,18 @@ class EncodedProblem:
         rows, heads = self.q.shape[-3], self.q.shape[-2]
         return (heads, rows) if self.is_packed else (self.batch, heads, rows)
 
-    def arrays(self) -> Mapping[str, Array | None]:
+    def placed_by(self, place: Callable[[Array], Placed]) -> EncodedProblem:
+        """The same problem where `place` puts each array that a kernel reads."""
+        moved: dict[str, Any] = {}
+        for name in ("keep", "dropout"):
+            if (bits := getattr(self, name)) is not None:
+                moved[name] = replace(bits, tiles=place(bits.tiles))
+        for name in ("q", "k", "v", "bias", "slopes", "sink"):
+            if (array := getattr(self, name)) is not None:
+                moved[name] = place(array)
+        return replace(self, **moved)
+
+    def arrays(self) -> Mapping[str, Placed | None]:
         """What the library reads, by name."""
         return {
             **{name: getattr(self, name) for name in ("q", "k", "v", "bias", "slopes", "sink")},
@@ -153,23 +168,18 @@ class EncodedProblem:
         )
 
 
-def address(array: Array | None) -> int | None:
-    """Where an array begins; None where there is none."""
-    return None if array is None else array.ctypes.data
-
-
-def tensor_struct(tensor: Array) -> structs.TensorStruct:
+def tensor_struct(tensor: Placed) -> structs.TensorStruct:
     """NpuTensor of (batch, seqlen, heads, dim), or packed of (total, heads, dim)."""
-    steps = [stride // tensor.itemsize for stride in tensor.strides[:-1]]
-    batch = [] if len(steps) == 3 else [0]
+    steps = strides(tensor)[:-1]
+    batch = () if len(steps) == 3 else (0,)
     return structs.TensorStruct(address(tensor), used_bytes(tensor), *batch, *steps)
 
 
-def _pairs_struct(bias: Array | None) -> structs.PairsStruct:
+def _pairs_struct(bias: Placed | None) -> structs.PairsStruct:
     if bias is None:
         return structs.PairsStruct()
-    sized = zip(bias.strides, bias.shape, strict=True)
-    steps = (stride // bias.itemsize if size > 1 else 0 for stride, size in sized)
+    sized = zip(strides(bias), bias.shape, strict=True)
+    steps = (stride if size > 1 else 0 for stride, size in sized)
     return structs.PairsStruct(address(bias), used_bytes(bias), *steps)
 
 
@@ -179,7 +189,7 @@ def _bits_struct(bits: TileBits | None) -> structs.BitsStruct:
     batch = structs.UNBOUNDED if bits.stride_batch is None else bits.stride_batch
     tiles = bits.tiles
     return structs.BitsStruct(
-        address(tiles), tiles.nbytes, batch, bits.stride_head, bits.stride_row
+        address(tiles), used_bytes(tiles), batch, bits.stride_head, bits.stride_row
     )
 
 
@@ -188,7 +198,7 @@ def side_of(side: int | None) -> int:
     return structs.UNBOUNDED if side is None else max(-FARTHEST, min(int(side), FARTHEST))
 
 
-def _longest(tensor: Array, cu_seqlens: Array | None) -> int:
+def _longest(tensor: Placed, cu_seqlens: Array | None) -> int:
     if cu_seqlens is None:
         return int(tensor.shape[1])
     return int(np.diff(cu_seqlens).max(initial=0))

@@ -39,7 +39,7 @@ class AscendKernel:
     ----------
     name : str
         It shows where the kernel runs, and the emulator's options that differ from the defaults.
-    library : a library that `binding.load` gave, or one on a device
+    library : a library that `loading.load` gave, or one on a device
     options : EmulatorOptions
     digest : str
         Which sources ran: those that were compiled, and what stands between them and a Problem.

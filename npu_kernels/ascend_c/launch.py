@@ -14,7 +14,7 @@ from npu_kernels.ascend_c.bits16 import encode
 from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.forward import ForwardAnswer, ForwardCall, prepare_forward
 from npu_kernels.emulator.options import EmulatorOptions
-from npu_kernels.on_device.memory import OnDevice
+from npu_kernels.on_device.memory import OnDevice, place_for
 from npu_kernels.performance.chips import CHIPS
 from npu_kernels.performance.model import on_every_chip
 from reference.problem import Problem, Result, Unsupported
@@ -22,14 +22,14 @@ from reference.problem import Problem, Result, Unsupported
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AscendLaunch:
-    """ForwardCall and, where the problem has a dout, backward on what the forward leaves in memory.
+    """A forward and, where the problem has a dout, a backward on what it leaves in memory.
 
     Attributes
     ----------
     library : Any
     problem : Problem
-    question : EncodedProblem
-    knobs : EmulatorOptions
+    encoded : EncodedProblem
+    options : EmulatorOptions
     forward : ForwardCall
     backward : BackwardCall, or None
     decoded : function (problem, forward's answer, backward's or None) -> Result
@@ -49,7 +49,7 @@ class AscendLaunch:
         Raises
         ------
         Unsupported
-            If the library declines what it is asked.
+            If the library declines the problem.
         """
         try:
             for call in self._calls():
@@ -60,7 +60,7 @@ class AscendLaunch:
     def synchronize(self) -> None:
         """Wait for the device; the emulator is done when a call returns."""
         if isinstance(self.library, OnDevice):
-            self.library.memory.synchronize()
+            self.library.synchronize()
 
     def result(self) -> Result:
         """What the last launch gave.
@@ -121,6 +121,8 @@ def prepare_launch(
     decoded: Callable[[Problem, ForwardAnswer, BackwardAnswer | None], Result],
 ) -> AscendLaunch:
     """Encode, allocate and, for a device, upload, so that nothing of it is left to a launch."""
+    place = place_for(library)
+    encoded = encoded.placed_by(place)
     forward = prepare_forward(library, encoded, options=options)
     backward = None
     if problem.dout is not None:
@@ -128,9 +130,9 @@ def prepare_launch(
             library,
             encoded,
             out=forward.out,
-            dout=encode(problem.dout, problem.format),
+            dout=place(encode(problem.dout, problem.format)),
             lse=forward.lse,
-            dlse=None if problem.dlse is None else np.ascontiguousarray(problem.dlse),
+            dlse=None if problem.dlse is None else place(np.ascontiguousarray(problem.dlse)),
             options=options,
             after=forward.call,
         )

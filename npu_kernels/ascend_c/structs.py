@@ -61,7 +61,9 @@ class EmulationStruct(ctypes.Structure):
         ("exp_ulps", ctypes.c_int32),
         ("threads", ctypes.c_int32),
         ("adversarial", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
+        ("ln_ulps", ctypes.c_int32),
+        ("truncates", ctypes.c_int32),
+        ("random_padding", ctypes.c_int32),
         ("seed", ctypes.c_uint64),
     )
 
@@ -88,6 +90,9 @@ class LaunchStruct(ctypes.Structure):
         ("workspace", ctypes.c_void_p),
         ("workspace_bytes", ctypes.c_int64),
         ("stream", ctypes.c_void_p),
+        ("plan", ctypes.c_void_p),
+        ("plan_bytes", ctypes.c_int64),
+        ("plan_on_device", ctypes.c_void_p),
         ("emulation", EmulationStruct),
         ("text", ctypes.c_void_p),
         ("text_bytes", ctypes.c_int64),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npu_kernels.ascend_c.places import Placed
 from reference.formats import Array
 from reference.mask import Bools
 
@@ -26,7 +27,7 @@ class TileBits:
         sequence, each with its own number of tiles.
     """
 
-    tiles: Array
+    tiles: Placed
     stride_batch: int | None = None
     stride_head: int = 0
     stride_row: int = 0

@@ -62,8 +62,8 @@ def compiler() -> tuple[str, ...]:
             raise Unavailable(f"CXX={chosen[0]}: there is no such command: set CXX to a compiler")
         return tuple(chosen)
     for name in ("g++", "clang++"):
-        if found := shutil.which(name):
-            return (found,)
+        if path := shutil.which(name):
+            return (path,)
     raise Unavailable("no C++17 compiler found: install g++ or clang++, or set CXX to one")
 
 
@@ -136,19 +136,20 @@ class _Object:
 
 
 def _object(source: Path, places: Sequence[Path], flags: tuple[str, ...]) -> _Object:
-    return _Object(source, flags, _key(_digest(_read_by(source, places)), *flags))
+    named = (Path(flag.removeprefix("-I")) for flag in flags if flag.startswith("-I"))
+    return _Object(source, flags, _key(_digest(_read_by(source, [*named, *places])), *flags))
 
 
 def _read_by(source: Path, places: Sequence[Path]) -> list[Path]:
     """The source, and what it includes in quotes; the rest comes with the compiler."""
-    found = [source]
-    for file in found:  # which grows meanwhile
+    files = [source]
+    for file in files:  # which grows meanwhile
         for name in INCLUDE.findall(file.read_text()):
             candidates = (folder / name for folder in (file.parent, *places))
             header = next((one.resolve() for one in candidates if one.is_file()), None)
-            if header is not None and header not in found:
-                found.append(header)
-    return found
+            if header is not None and header not in files:
+                files.append(header)
+    return files
 
 
 def build_folder() -> Path:

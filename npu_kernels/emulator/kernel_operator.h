@@ -5,4 +5,5 @@
 #pragma once
 
 #include "api/cube.h"
+#include "api/data_cache.h"
 #include "api/vector_gather.h"

@@ -33,12 +33,17 @@ class EmulatorOptions:
         CTRL[48] = 1: results of 16 bits may be infinite or NaN. The chip's default saturates.
     mmad : "sequential", "tree16" or "exact"
         The order in which the cube adds up; exact rounds once.
-    exp : int
-        Exp is off by up to this many ulps, each argument by its own number, from `seed`.
+    truncates : bool
+        The cube rounds each sum toward zero, not to the nearest number.
+    exp, ln : int
+        Exp, and Ln, is off by up to this many ulps, each argument by its own number, from `seed`.
+    random_padding : bool
+        What DataCopyPad without padding leaves behind a row's data, up to the next 32 B, is bits
+        from `seed`, not the row's first element.
     cores : int
         Groups of one AIC and two AIVs: 24 on Ascend 910B1 and B2, 20 on B3 and B4.
     seed : int
-        Of `exp` and of `adversarial`.
+        Of `exp`, `ln`, `random_padding` and `adversarial`.
     """
 
     fast: bool = False
@@ -46,7 +51,10 @@ class EmulatorOptions:
     adversarial: bool = False
     keeps_inf_nan: bool = False
     mmad: str = "sequential"
+    truncates: bool = False
     exp: int = 0
+    ln: int = 0
+    random_padding: bool = False
     cores: int = 24
     seed: int = 0
 
@@ -101,8 +109,8 @@ def _value(word: str, name: str, value: str) -> object:
 
 def _help() -> str:
     return (
-        "give words of fast, auto-sync, adversarial, keeps-inf-nan, "
-        f"mmad={'|'.join(MMAD_ORDERS)}, exp=ULPS, cores=1..{MOST_GROUPS}, seed=N"
+        "give words of fast, auto-sync, adversarial, keeps-inf-nan, truncates, random-padding, "
+        f"mmad={'|'.join(MMAD_ORDERS)}, exp=ULPS, ln=ULPS, cores=1..{MOST_GROUPS}, seed=N"
     )
 
 

@@ -21,9 +21,9 @@ from npu_kernels.flash_attn.checks import (
     check_dropout,
     check_head_dim,
     check_longest,
-    check_packed,
     sides,
 )
+from npu_kernels.flash_attn.offsets import Offsets, host_offsets
 
 Window = tuple[int, int]
 UNBOUNDED = (-1, -1)
@@ -177,8 +177,8 @@ def flash_attn_varlen_func(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    cu_seqlens_q: Tensor,
-    cu_seqlens_k: Tensor,
+    cu_seqlens_q: Offsets,
+    cu_seqlens_k: Offsets,
     max_seqlen_q: int | None = None,
     max_seqlen_k: int | None = None,
     dropout_p: float = 0.0,
@@ -200,8 +200,9 @@ def flash_attn_varlen_func(
     q : (total_q, heads_q, head_dim)
     k : (total_k, heads_k, head_dim)
     v : (total_k, heads_k, head_dim_v)
-    cu_seqlens_q, cu_seqlens_k : (sequences + 1,) int32
-        Where each sequence begins, and the total. They are read on the host.
+    cu_seqlens_q, cu_seqlens_k : (sequences + 1,) int32, or lists of so many integers
+        Where each sequence begins, and the total. The host needs them: on an NPU they cost one
+        copy, and a wait for what has been launched; as lists or on the CPU they cost neither.
     max_seqlen_q, max_seqlen_k : int, optional
         The longest sequences' lengths, at least; the offsets say them already.
     alibi_slopes : (heads_q,) or (sequences, heads_q), float32
@@ -211,14 +212,14 @@ def flash_attn_varlen_func(
     -------
     (total_q, heads_q, head_dim_v); with return_lse also lse, (heads_q, total_q) float32
     """
-    check_packed(q, k, cu_seqlens_q, cu_seqlens_k)
-    check_longest("max_seqlen_q", max_seqlen_q, cu_seqlens_q)
-    check_longest("max_seqlen_k", max_seqlen_k, cu_seqlens_k)
+    cu_seqlens = host_offsets(q, k, cu_seqlens_q, cu_seqlens_k)
+    check_longest("max_seqlen_q", max_seqlen_q, cu_seqlens[0])
+    check_longest("max_seqlen_k", max_seqlen_k, cu_seqlens[1])
     out, lse = attend(
         q,
         k,
         v,
-        (cu_seqlens_q, cu_seqlens_k),
+        cu_seqlens,
         Options(
             dropout_p=dropout_p,
             softmax_scale=softmax_scale,
@@ -277,7 +278,9 @@ class FlashAttention(torch.nn.Module):  # type: ignore[misc]  # mypy sees no tor
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(batch, seqlen_q, heads_q, head_dim_v), from tensors as `flash_attn_func` takes them."""
         check_head_dim(query, key, self.head_dim)
-        sink = query.new_zeros(query.shape[2], dtype=torch.float32)
+        sink = None
+        if self.use_smooth_softmax:
+            sink = query.new_zeros(query.shape[2], dtype=torch.float32)
         return flash_attn_func(
             query,
             key,
@@ -288,10 +291,10 @@ class FlashAttention(torch.nn.Module):  # type: ignore[misc]  # mypy sees no tor
             self.window_size,
             self.softcap,
             self.alibi_slopes,
-            sink=sink if self.use_smooth_softmax else None,
+            sink=sink,
         )
 
     def extra_repr(self) -> str:
         """What is not the default."""
-        said = [f"head_dim={self.head_dim}", f"dropout={self.dropout}", f"causal={self.causal}"]
-        return ", ".join([*said, *(["smooth_softmax"] if self.use_smooth_softmax else [])])
+        fields = [f"head_dim={self.head_dim}", f"dropout={self.dropout}", f"causal={self.causal}"]
+        return ", ".join([*fields, *(["smooth_softmax"] if self.use_smooth_softmax else [])])

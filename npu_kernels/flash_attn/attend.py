@@ -84,10 +84,11 @@ def attend(
 def _rng(stream: Stream | None) -> Tensor:
     """Seed and offset of dropout's stream, given or drawn from torch's generator."""
     if stream is None:
-        return torch.randint(0, 2**62, (2,), dtype=torch.int64)
+        return torch.randint(0, 2**62, (2,), dtype=torch.int64, device="cpu")
     if any(not 0 <= word < 2**64 for word in stream):
         raise ValueError(f"stream: {stream}: give seed and offset, each in [0, 2**64)")
-    return torch.tensor([word - (word >> 63 << 64) for word in stream], dtype=torch.int64)
+    words = [word - (word >> 63 << 64) for word in stream]
+    return torch.tensor(words, dtype=torch.int64, device="cpu")
 
 
 def _as_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -57,28 +57,6 @@ def check_device(q: Tensor) -> None:
         )
 
 
-def check_packed(q: Tensor, k: Tensor, cu_seqlens_q: Tensor, cu_seqlens_k: Tensor) -> None:
-    """Raise TypeError or ValueError for offsets that cannot be those of packed sequences."""
-    for name, offsets, rows in (
-        ("cu_seqlens_q", cu_seqlens_q, q),
-        ("cu_seqlens_k", cu_seqlens_k, k),
-    ):
-        if offsets.dtype != torch.int32 or offsets.ndim != 1 or not len(offsets):
-            raise TypeError(
-                f"{name}: {offsets.dtype} of shape {tuple(offsets.shape)}: "
-                "give int32 offsets of shape (sequences + 1,)"
-            )
-        if offsets.device != rows.device:
-            raise ValueError(
-                f"{name}: on {offsets.device}, its tensor on {rows.device}: move it there"
-            )
-    if len(cu_seqlens_q) != len(cu_seqlens_k):
-        raise ValueError(
-            f"cu_seqlens_k: {len(cu_seqlens_k)} offsets, cu_seqlens_q has {len(cu_seqlens_q)}: "
-            "give one more than there are sequences to each"
-        )
-
-
 def check_longest(name: str, longest: int | None, cu_seqlens: Tensor) -> None:
     """Raise ValueError if a sequence is longer than `longest` says."""
     if longest is None or torch.compiler.is_compiling():

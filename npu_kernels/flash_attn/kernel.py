@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from conformance.torch_bridge import TorchKernel, from_torch
+from conformance.torch_bridge import TorchKernel, from_torch, import_torch
 from npu_kernels.ascend_c.choose import kernel
 from npu_kernels.ascend_c.kernel import AscendKernel
+from npu_kernels.on_device.versions import OLDEST_TORCH, require_torch
 from reference.problem import Problem, Unsupported
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def functional() -> TorchKernel:
     ------
     Unavailable, BuildError
         As npu_kernels.ascend_c.choose.kernel.
+    AttributeError
+        If torch is too old.
     """
+    require_torch("functional", import_torch().__version__, OLDEST_TORCH)
     below: AscendKernel = kernel("emulated")
     return from_torch(
         attention,

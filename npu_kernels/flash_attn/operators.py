@@ -1,20 +1,25 @@
 """The kernels as operators of torch: what torch.compile, autograd and checkpointing see.
 
 ``npu_flash::forward`` and ``npu_flash::backward``. Tensors are what flash_attn documents, and
-arguments have been checked there; `rng` is (2,) int64 on the CPU: seed and offset of dropout.
-"""
+arguments have been checked there; cu_seqlens_q and cu_seqlens_k are on the CPU, as is `rng`, (2,)
+int64: seed and offset of dropout.
 
-from __future__ import annotations
+Annotations are objects here, not strings: torch 2.4 makes an operator's schema of them so.
+"""
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from npu_kernels.ascend_c.backward import flash_backward
-from npu_kernels.ascend_c.forward import flash_forward
-from npu_kernels.flash_attn.tensors import encoded, floats, kernel_for, tensor_of, values
+from npu_kernels.ascend_c import backward as ascend_backward
+from npu_kernels.ascend_c import forward as ascend_forward
+from npu_kernels.flash_attn.tensors import encoded, gradient, kernel_for, rows, run
+
+if not hasattr(torch.library, "custom_op"):
+    raise ImportError(
+        f"torch {torch.__version__} has no torch.library.custom_op: install torch 2.4.0 or later"
+    )
 
 
 @torch.library.custom_op("npu_flash::forward", mutates_args=())
@@ -37,8 +42,12 @@ def forward(
     on = kernel_for(q)
     inputs = (q, k, v, cu_seqlens_q, cu_seqlens_k, slopes, sink, rng)
     numbers = (scale, window_left, window_right, softcap, dropout_p)
-    answer = flash_forward(on.library, encoded(on, *inputs, *numbers), options=on.options)
-    return tensor_of(answer.out, q), torch.from_numpy(answer.lse).to(q.device)
+    problem = encoded(on, *inputs, *numbers)
+    out = q.new_empty(problem.shape_out)
+    statistics = [q.new_empty(problem.shape_lse, dtype=torch.float32) for _ in ascend_forward.ROWS]
+    struct = ascend_forward.forward_struct(problem, out, *statistics)
+    run(on, ascend_forward.FUNCTION, struct, like=q)
+    return out, statistics[0]
 
 
 @torch.library.custom_op("npu_flash::backward", mutates_args=())
@@ -65,18 +74,19 @@ def backward(
     on = kernel_for(q)
     inputs = (q, k, v, cu_seqlens_q, cu_seqlens_k, slopes, sink, rng)
     numbers = (scale, window_left, window_right, softcap, dropout_p)
-    answer = flash_backward(
-        on.library,
-        encoded(on, *inputs, *numbers),
-        out=values(out),
-        dout=values(dout),
-        lse=floats(lse),
-        dlse=None if dlse is None else floats(dlse),
-        options=on.options,
-    )
-    dq, dk, dv = (tensor_of(bits, q) for bits in (answer.dq, answer.dk, answer.dv))
-    dsink = np.empty(0, np.float32) if answer.dsink is None else answer.dsink
-    return dq, dk, dv, torch.from_numpy(dsink).to(q.device)
+    problem = encoded(on, *inputs, *numbers)
+    dq, dk, dv = (tensor.new_empty(tensor.shape) for tensor in (q, k, v))
+    dsink = q.new_empty(0 if sink is None else sink.shape[0], dtype=torch.float32)
+    given = {  # a name, since copies must live until the call
+        "out": rows(out),
+        "dout": gradient(dout),
+        "lse": lse.detach().contiguous(),
+        "dlse": None if dlse is None else dlse.detach().contiguous(),
+    }
+    made = {"dq": dq, "dk": dk, "dv": dv, "dsink": None if sink is None else dsink}
+    struct = ascend_backward.backward_struct(problem, **given, **made)
+    run(on, ascend_backward.FUNCTION, struct, like=q)
+    return dq, dk, dv, dsink
 
 
 @forward.register_fake

@@ -7,8 +7,8 @@ from functools import cache
 
 from npu_kernels.emulator import build
 from npu_kernels.on_device import library as device_library
-from npu_kernels.on_device.memory import OnDevice, TorchMemory
-from npu_kernels.on_device.torch_probe import probe
+from npu_kernels.on_device.memory import OnDevice
+from npu_kernels.on_device.torch_probe import probe, torch_with_npu
 
 INSISTED = "NPU_REQUIRE_DEVICE"
 
@@ -33,18 +33,17 @@ def library() -> OnDevice:
         If a part is missing or the library was built for another chip; the text says what to do.
     """
     loaded = device_library.load()
-    asked = probe()
-    if not asked.devices:
-        why = asked.error or ("it sees none" if asked.torch_npu else "it is not installed")
+    state = probe()
+    if not state.devices:
+        why = state.error or ("it sees none" if state.torch_npu else "it is not installed")
         raise build.Unavailable(
             f"no device: torch_npu: {why}: python -m npu_kernels doctor --target device"
         )
-    memory = TorchMemory()
-    memory.stream()  # torch_npu opens the device for this thread
+    torch_with_npu().npu.current_stream()  # torch_npu opens the device for this thread
     wanted, here = device_library.built_for(loaded), device_library.soc(loaded)
     if why := device_library.wrong_chip(wanted, here):
         raise build.Unavailable(why)
-    return OnDevice(loaded, memory)
+    return OnDevice(loaded)
 
 
 def groups(on: OnDevice) -> int:

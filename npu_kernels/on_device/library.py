@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
-from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import loading
 from npu_kernels.emulator import build
 
 SCRIPT = build.PACKAGE / "cann" / "build.sh"
@@ -41,7 +41,7 @@ def load() -> ctypes.CDLL:
             f"there is no {shown(path())}: bash {shown(SCRIPT)} -arch SOC, where CANN is"
         )
     try:
-        library = binding.load(path())
+        library = loading.load(path())
     except OSError as error:
         raise build.Unavailable(f"{error}: source CANN's set_env.sh") from None
     library.npu_built_for.restype = ctypes.c_char_p

@@ -1,163 +1,103 @@
-"""What a question points to, carried to the device's memory and back."""
+"""A device's library over tensors of torch_npu: what is copied there, launched there, fetched."""
 
 from __future__ import annotations
 
 import ctypes
-import importlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from npu_kernels.ascend_c.guard import Guarded, used_bytes
+from npu_kernels.ascend_c.places import used_bytes
 from npu_kernels.on_device.torch_probe import torch_with_npu
 from reference.formats import Array
 
-HOST_ONLY = ("cu_seqlens_q", "cu_seqlens_k", "prefix", "text", "counters", "stream")
-"""Pointers that the library follows on the host."""
-
-
-class Memory(Protocol):
-    """Memory of a device; a block is whatever holds it."""
-
-    def upload(self, data: Array, *, is_written: bool) -> Any:
-        """A block with these bytes, (bytes,) uint8; whether a kernel may write it."""
-        ...
-
-    def download(self, block: Any) -> Array:
-        """The bytes of a block."""
-        ...
-
-    def address(self, block: Any) -> int:
-        """Where a block begins."""
-        ...
-
-    def stream(self) -> int:
-        """The stream that launches go to."""
-        ...
-
-    def synchronize(self) -> None:
-        """Return when the device has done all that was launched."""
-        ...
+BLOCKING = "ASCEND_LAUNCH_BLOCKING"
+"""The switch by which torch_npu's own operators wait for their end."""
 
 
 @dataclass(frozen=True, eq=False)
 class OnDevice:
-    """A device's library, called with arrays of the host.
+    """A device's library; the functions of abi.h are called as on the emulator's.
 
     Attributes
     ----------
-    library : a library that `device_library.load` gave
-    memory : Memory
+    library : a library that `on_device.library.load` gave
     """
 
     library: ctypes.CDLL
-    memory: Memory
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.library, name)
 
-    def place(
-        self,
-        asked: ctypes.Structure,
-        *,
-        reads: Mapping[str, Array | None],
-        writes: Sequence[Guarded],
-        after: Placed | None = None,
-    ) -> Placed:
-        """Upload what a call of abi.h needs; `asked` points to the device afterwards.
+    def upload(self, array: Array) -> Any:
+        """A tensor on the device with an array's values, strides and gaps."""
+        torch = torch_with_npu()
+        flat = np.lib.stride_tricks.as_strided(
+            array.reshape(-1)[:0] if array.size == 0 else array,
+            (used_bytes(array) // array.itemsize,),
+            (array.itemsize,),
+        )
+        there = torch.from_numpy(flat.copy()).to("npu")
+        return there.as_strided(array.shape, [step // array.itemsize for step in array.strides])
 
-        The guards of `writes` travel, too: who looks at them sees what was written on the device.
-        What an earlier call placed is where it is: nothing of `after` is uploaded again.
+    def empty(self, count: int) -> Any:
+        """So many bytes of the device, (count,) uint8."""
+        torch = torch_with_npu()
+        return torch.empty(count, dtype=torch.uint8, device="npu")
+
+    def launch(self, function: str, struct: ctypes.Structure, *, batch: int) -> int:
+        """NPU_OK, or another code of abi.h, once a function of it is queued on the current stream.
+
+        Nothing is waited for, unless ASCEND_LAUNCH_BLOCKING is set. What `struct` points to may be
+        given back to torch's allocator afterwards: it is used again in the order of the stream.
+
+        Parameters
+        ----------
+        struct : ForwardStruct, BackwardStruct or DropoutMaskStruct
+            Its tensors and its workspace are on the current device.
+        batch : int
+            Number of sequences.
         """
-        places = {} if after is None else dict(after.places)
-        blocks = [] if after is None else [after]
-        given = [array for array in reads.values() if array is not None]
-        for array in sorted(given, key=used_bytes):  # of two that begin together, the longer
-            if after is None or array.ctypes.data not in after.places:
-                blocks.append(self.memory.upload(_bytes(array), is_written=False))
-                places[array.ctypes.data] = self.memory.address(blocks[-1])
-        written = [self.memory.upload(one.whole, is_written=True) for one in writes]
-        for one, block in zip(writes, written, strict=True):
-            offset = one.array.ctypes.data - one.whole.ctypes.data
-            places[one.array.ctypes.data] = self.memory.address(block) + offset
-        _move(asked, places)
-        asked.launch.stream = self.memory.stream()
-        return Placed(self.memory, places, tuple(blocks), tuple(zip(writes, written, strict=True)))
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """What a call has on the device; it lives as long as this does.
-
-    Attributes
-    ----------
-    memory : Memory
-    places : addresses on the device by those on the host
-    reads : blocks, and what earlier calls placed
-    writes : arrays of the host, each with its block
-    """
-
-    memory: Memory
-    places: Mapping[int, int]
-    reads: tuple[Any, ...]
-    writes: tuple[tuple[Guarded, Any], ...]
-
-    def fetch(self) -> None:
-        """Bring what was written to the host, guards included; waits for the stream."""
-        for one, block in self.writes:
-            one.whole[:] = self.memory.download(block)
-
-
-def _bytes(array: Array) -> Array:
-    """From an array's first byte to its last, gaps included; of an empty one a byte to point to."""
-    if array.size == 0:
-        return np.zeros(1, np.uint8)
-    first = array[(slice(0, 1),) * array.ndim].view(np.uint8)
-    return np.lib.stride_tricks.as_strided(first, (used_bytes(array),), (1,))
-
-
-def _move(struct: ctypes.Structure, places: Mapping[int, int]) -> None:
-    """Let every pointer of a struct point to the device's copy."""
-    for name, kind, *_ in struct._fields_:
-        value = getattr(struct, name)
-        if isinstance(value, ctypes.Structure):
-            _move(value, places)
-        elif kind is ctypes.c_void_p and name not in HOST_ONLY and value is not None:
-            setattr(struct, name, places.get(value))
-
-
-@dataclass(frozen=True)
-class TorchMemory:
-    """Memory that torch allocates; a block is a tensor of uint8.
-
-    Attributes
-    ----------
-    device : as torch names it, such as "npu"
-    """
-
-    device: str = "npu"
-
-    def upload(self, data: Array, *, is_written: bool) -> Any:
-        """A tensor with these bytes."""
-        torch = importlib.import_module("torch")
-        block = torch.empty(data.size, dtype=torch.uint8, device=self.device)
-        return block.copy_(torch.from_numpy(np.ascontiguousarray(data)))
-
-    def download(self, block: Any) -> Array:
-        """The tensor's bytes."""
-        bytes: Array = block.cpu().numpy()
-        return bytes
-
-    def address(self, block: Any) -> int:
-        """The tensor's first byte."""
-        return int(block.data_ptr())
-
-    def stream(self) -> int:
-        """torch_npu's current stream; asking for it empties torch_npu's own queue."""
-        return int(torch_with_npu().npu.current_stream().npu_stream)
+        torch = torch_with_npu()
+        size = self.library.npu_plan_bytes(ctypes.c_int64(batch))
+        # Of the CPU whatever the default device is; zeros: nothing to launch.
+        plan = torch.zeros(size, dtype=torch.uint8, device="cpu", pin_memory=True)
+        there = self.empty(size)
+        launch = struct.launch
+        launch.plan, launch.plan_bytes = plan.data_ptr(), size
+        launch.plan_on_device = there.data_ptr()
+        if code := getattr(self.library, function)(ctypes.byref(struct)):
+            return int(code)
+        there.copy_(plan, non_blocking=True)
+        stream = torch.npu.current_stream()
+        # Asking for its handle makes torch_npu hand over what it has queued, the copy among it.
+        launch.stream = stream.npu_stream
+        code = self.library.npu_launch(ctypes.byref(launch))
+        there.record_stream(stream)
+        if is_blocking():
+            _wait(stream, function)
+        return int(code)
 
     def synchronize(self) -> None:
         """Wait for all streams of the device."""
         torch_with_npu().npu.synchronize()
+
+
+def _wait(stream: Any, function: str) -> None:
+    try:
+        stream.synchronize()
+    except RuntimeError as error:
+        raise RuntimeError(f"{function} failed on the device: {error}") from None
+
+
+def place_for(library: ctypes.CDLL | OnDevice) -> Callable[[Array], Any]:
+    """What puts an array where a library's kernels read it: an upload, or nothing to do."""
+    return library.upload if isinstance(library, OnDevice) else lambda array: array
+
+
+def is_blocking() -> bool:
+    """Whether each call waits for its end, so that a failure is the call's own."""
+    return os.environ.get(BLOCKING, "0") not in ("", "0")

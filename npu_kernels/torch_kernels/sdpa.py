@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from conformance.torch_bridge import TorchKernel, from_torch, import_torch
+from npu_kernels.on_device.versions import require_torch
 from npu_kernels.torch_kernels import contracts, sdpa_arguments, sdpa_flash_cpu
 from reference.contract import Contract
 from reference.problem import Problem, Unsupported
@@ -23,6 +24,9 @@ DROPS = (*SUPPORTS, "dropout")
 """Where torch's operator takes dropout_p; the flash operators that also give lse do not here."""
 
 
+OLDEST_TORCH = "2.5.0"  # the first whose operator takes enable_gqa
+
+
 @cache
 def kernel(name: str) -> TorchKernel:
     """The kernel of that name, on the GPU if there is one.
@@ -30,8 +34,9 @@ def kernel(name: str) -> TorchKernel:
     Raises
     ------
     AttributeError
-        If torch has no such backend on this machine.
+        If torch has no such backend on this machine, or is too old.
     """
+    require_torch(name, import_torch().__version__, OLDEST_TORCH)
     device = sdpa_arguments.device()
     if name == "sdpa":
         return _kernel(name, sdpa, _contract_as_dispatched)

@@ -89,8 +89,8 @@ def differentiate(
                 if not seen or head.mask.tile(rows, seen) == "empty":
                     with order.turn((head.head_q, at), number):
                         continue
-                some = block.some(seen)
-                tile = _tile(head, per_row, some, rows, points, scratch)
+                part = block.part(seen)
+                tile = _tile(head, per_row, part, rows, points, scratch)
                 here = slice(seen.start - keys.start, seen.stop - keys.start)
                 product = scratch.take("product", len(dv), len(seen))
                 np.matmul(tile.dout.T, tile.p, out=product)
@@ -99,7 +99,7 @@ def differentiate(
                 np.matmul(tile.q.T, tile.ds, out=product)
                 _add(dk[:, here], product, points, running=points.kv_running)
                 product = scratch.take("product", len(rows), dq.shape[1])
-                np.matmul(tile.ds, some.k, out=product)
+                np.matmul(tile.ds, part.k, out=product)
                 product *= head.scale
                 with order.turn((head.head_q, at), number):
                     _add(rows_of(dq, rows), product, points, running=points.out_running)
@@ -129,7 +129,7 @@ class _Keys:
     def v(self) -> Array:
         return self.v1[:, :-1]
 
-    def some(self, keys: range) -> _Keys:
+    def part(self, keys: range) -> _Keys:
         here = range(keys.start - self.at.start, keys.stop - self.at.start)
         return _Keys(keys, rows_of(self.k1, here), rows_of(self.v1, here))
 

@@ -148,16 +148,16 @@ def _forward(
     tiles = []
     for block in key_blocks:
         pieces = []
-        for some, keys in _pieces(head, rows, block):
-            here = slice(some.start - rows.start, some.stop - rows.start)
-            p = strip[used : used + len(some) * len(keys)].reshape(len(some), len(keys))
+        for edge, keys in _pieces(head, rows, block):
+            here = slice(edge.start - rows.start, edge.stop - rows.start)
+            p = strip[used : used + len(edge) * len(keys)].reshape(len(edge), len(keys))
             used += p.size
             np.matmul(q[here], rows_of(memory.k, keys).T, out=p)
             np.exp(p, out=p)
-            if (mask := hidden_pairs(head, some, keys, scratch.recall)) is not None:
+            if (mask := hidden_pairs(head, edge, keys, scratch.recall)) is not None:
                 np.copyto(p, 0, where=mask)
             l[here, 0] += p @ np.ones(len(keys))
-            product = scratch.take("product", head.v.shape[1], len(some)).T
+            product = scratch.take("product", head.v.shape[1], len(edge)).T
             acc[here] += np.matmul(p, rows_of(memory.v1, keys)[:, :-1], out=product)
             pieces.append(_Piece(here, keys, p))
         tiles.append(pieces)
@@ -178,10 +178,10 @@ def _pieces(head: Head, rows: range, block: range) -> Iterator[tuple[range, rang
         if kind == "full":
             yield rows, keys
         elif kind == "partial":
-            for some in blocks(rows.stop, EDGE, rows.start):
-                seen = intersection(keys, head.mask.span(some))
-                if seen and head.mask.tile(some, seen) != "empty":
-                    yield some, seen
+            for edge in blocks(rows.stop, EDGE, rows.start):
+                seen = intersection(keys, head.mask.span(edge))
+                if seen and head.mask.tile(edge, seen) != "empty":
+                    yield edge, seen
 
 
 def _differentiate(

@@ -85,8 +85,8 @@ def error_bound(
     if block_q < 1 or block_k < 1:
         raise ValueError(f"blocks are {block_q} x {block_k}: give at least 1 x 1")
     contract = Contract() if contract is None else contract
-    asked = {name for name, _ in problem.zeros().tensors()}
-    if missing := sorted(asked - {name for name, _ in result.tensors()}):
+    expected = {name for name, _ in problem.zeros().tensors()}
+    if missing := sorted(expected - {name for name, _ in result.tensors()}):
         raise ValueError(
             f"result lacks {', '.join(missing)}: give the oracle's answer to this problem"
         )

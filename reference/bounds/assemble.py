@@ -84,10 +84,10 @@ class Work:
             dlse=np.zeros_like(lse) + dlse,
         )
 
-    def write(self, head: Head, rows: range, found: Errors) -> None:
+    def write(self, head: Head, rows: range, errors: Errors) -> None:
         """Write the errors of out and lse."""
         into = self.errors(head, rows)
-        for name, tensor in vars(found).items():
+        for name, tensor in vars(errors).items():
             getattr(into, name)[...] = tensor
 
     def errors(self, head: Head, rows: range) -> Errors:
@@ -155,9 +155,9 @@ def _add_rows(work: Work, head: Head, rows: range, terms: int, each: Map) -> Non
     )
     into = work.key_sums(head)
 
-    def add(some: list[range]) -> RowSums:
+    def add(part: list[range]) -> RowSums:
         sums = RowSums.zeros(len(rows), head.q.shape[1])
-        for keys in some:
+        for keys in part:
             g = add_tile(block, keys, sums, into)
             if work.worst.dbias is not None:
                 _add_bias(work, block, keys, g)
@@ -166,8 +166,8 @@ def _add_rows(work: Work, head: Head, rows: range, terms: int, each: Map) -> Non
     seen = list(tiles(head, rows, work.block_k))
     step = -(-len(seen) // PARTS) or 1
     sums = RowSums.zeros(len(rows), head.q.shape[1])
-    for some in each(add, [seen[i : i + step] for i in range(0, len(seen), step)]):
-        sums.add(some)
+    for part in each(add, [seen[i : i + step] for i in range(0, len(seen), step)]):
+        sums.add(part)
     finish_rows(work, block, sums)
 
 

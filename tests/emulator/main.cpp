@@ -44,6 +44,13 @@ void expect_ok(const Report& report) {
   expect(report.ok, "unexpected error: " + report.error);
 }
 
+void expect_notes(const Report& report, int count, const char* text) {
+  expect_ok(report);
+  int found = 0;
+  for (const std::string& note : report.notes) found += note.find(text) != std::string::npos;
+  expect(found == count, std::to_string(found) + " notes say \"" + text + "\"");
+}
+
 void expect_error(const Report& report, std::initializer_list<const char*> texts) {
   expect(!report.ok, "no error was found");
   for (const char* text : texts) {

@@ -39,6 +39,8 @@ Report on_group(const std::vector<GmTensor>& tensors, const std::function<void()
                 const Options& options = {});
 
 void expect_ok(const Report& report);
+// A launch without errors of which this many notes say the text.
+void expect_notes(const Report& report, int count, const char* text);
 // Every text must occur in the error.
 void expect_error(const Report& report, std::initializer_list<const char*> texts);
 void expect(bool claim, const std::string& text);

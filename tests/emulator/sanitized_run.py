@@ -15,7 +15,7 @@ from kernels.refusals import LEGAL, REFUSED, Altered
 from support import every_feature
 
 from conformance.laws.assertions import CAUSAL, make_problem
-from npu_kernels.ascend_c import binding
+from npu_kernels.ascend_c import loading
 from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator.options import EmulatorOptions
 from reference.problem import Problem, Unsupported
@@ -43,7 +43,7 @@ def problems(format: str) -> list[Problem]:
 
 def main() -> None:
     """Launch every problem in either mode."""
-    library = binding.load(Path(sys.argv[1]))
+    library = loading.load(Path(sys.argv[1]))
     for format, fast in (("fp16", False), ("bf16", True)):
         kernel = AscendKernel(
             name="sanitized",

@@ -56,8 +56,9 @@ struct Tensors {
 };
 
 template <HardEvent event>
-void hand_over(bool left_out = false, int32_t id = 0) {
+void hand_over(bool left_out = false, bool by_id_0 = false) {
   if (left_out) return;
+  const TEventID id = by_id_0 ? TEventID{0} : GetTPipePtr()->FetchEventID(event);
   SetFlag<event>(id);
   WaitFlag<event>(id);
 }
@@ -139,7 +140,7 @@ class Cube {
     mm.n = mm.k = tile;
     Mmad(l0c_.Get<float>(), l0a, l0b, mm);
     hand_over<HardEvent::M_FIX>(is(Fault::no_m_fix));
-    hand_over<HardEvent::M_MTE1>(is(Fault::no_m_mte1), is(Fault::m_mte1_id_0) ? 0 : 3);
+    hand_over<HardEvent::M_MTE1>(is(Fault::no_m_mte1), is(Fault::m_mte1_id_0));
     FixpipeParamsV220 fix;
     fix.nSize = fix.mSize = fix.srcStride = tile;
     fix.dstStride = tile;

@@ -1,4 +1,5 @@
 // Mmad and Fixpipe: addresses worked out by hand, products against a plain loop.
+#include <cfenv>
 #include <cmath>
 
 #include "micro_test.h"
@@ -13,12 +14,21 @@ LoadData2DParams load_params(uint8_t repeats, uint16_t stride) {
   return params;
 }
 
+float a_of(size_t i, size_t l) {
+  return static_cast<float>((i * 7 + l * 3) % 11) - 5.0f;
+}
+float b_of(size_t j, size_t l) {
+  return static_cast<float>((j * 5 + l * 2) % 13) - 6.0f;
+}
+
 struct Product {
   size_t m, n, k;
   bool twice = false;  // a second Mmad adds to the first
   float stray = 0.0f;  // in lanes that true sizes exclude
   QuantMode_t quant = NoQuant;
   bool poisons = false;  // A(2, 3)
+  float (*a)(size_t, size_t) = a_of;
+  float (*b)(size_t, size_t) = b_of;
 };
 
 // Zeroed fractals with the true lanes set by `value(row, lane)`, others `stray`. For B: (column,
@@ -38,18 +48,11 @@ std::vector<half> fractals(size_t rows, size_t depth, bool rows_outer, float str
   return all;
 }
 
-float a_of(size_t i, size_t l) {
-  return static_cast<float>((i * 7 + l * 3) % 11) - 5.0f;
-}
-float b_of(size_t j, size_t l) {
-  return static_cast<float>((j * 5 + l * 2) % 13) - 6.0f;
-}
-
 // Fractals go in as they are; C comes back as a matrix with the pitch align16(n).
 template <typename T>
 Report product(const Product& p, std::vector<T>& out, const Options& options = {}) {
-  std::vector<half> a = fractals(p.m, p.k, true, p.stray, a_of);
-  std::vector<half> b = fractals(p.n, p.k, false, p.stray, b_of);
+  std::vector<half> a = fractals(p.m, p.k, true, p.stray, p.a);
+  std::vector<half> b = fractals(p.n, p.k, false, p.stray, p.b);
   if (p.poisons) a[2 * 16 + 3] = unwritten<half>();
   const size_t pitch = (p.n + 15) / 16 * 16;
   const size_t rows = (p.m + 15) / 16 * 16;
@@ -147,6 +150,24 @@ const Test orders("mmad_orders_agree_where_sums_are_exact", [] {
     expect_ok(product(p, out, options));
     expect_product(p, out);
   }
+});
+
+const Test truncation("the_truncates_knob_rounds_sums_toward_zero", [] {
+  Product p{16, 16, 2};  // 2^24 + 1.5, between two numbers
+  p.a = [](size_t, size_t l) { return l == 0 ? 4096.0f : 1.5f; };
+  p.b = [](size_t, size_t l) { return l == 0 ? 4096.0f : 1.0f; };
+  for (const auto order :
+       {emulator::MmadOrder::sequential, emulator::MmadOrder::tree16, emulator::MmadOrder::exact}) {
+    for (const bool truncates : {false, true}) {
+      Options options;
+      options.mmad_order = order;
+      options.mmad_truncates = truncates;
+      std::vector<float> out;
+      expect_ok(product(p, out, options));
+      expect(out[0] == (truncates ? 16777216.0f : 16777218.0f), std::to_string(out[0]));
+    }
+  }
+  expect(std::fegetround() == FE_TONEAREST, "the mode is the cube's alone");
 });
 
 const Test m_one("mmad_refuses_m_1", [] {

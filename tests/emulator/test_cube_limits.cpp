@@ -163,7 +163,7 @@ const Test mmad_limits("mmad_has_limits", [] {
 });
 
 const Test fixpipe_limits("fixpipe_has_limits", [] {
-  const auto store = [](uint16_t columns, uint16_t rows, uint32_t pitch) {
+  const auto store = [](uint16_t columns, uint16_t rows, uint32_t pitch, uint16_t stride = 16) {
     return with_cube([=](const auto& t) {
       MmadParams params;
       params.m = 16;
@@ -173,14 +173,17 @@ const Test fixpipe_limits("fixpipe_has_limits", [] {
       FixpipeParamsV220 fix;
       fix.nSize = columns;
       fix.mSize = rows;
-      fix.srcStride = 16;
+      fix.srcStride = stride;
       fix.dstStride = pitch;
       Fixpipe<float, float, CFG_ROW_MAJOR>(t.out, t.c, fix);
     });
   };
   expect_ok(store(32, 16, 64));
   expect_error(store(20, 16, 64), {"Fixpipe", "nSize is 20", "multiple of 16"});
-  expect_error(store(32, 17, 64), {"srcStride is below mSize"});
+  expect_ok(store(32, 3, 64));
+  expect_error(store(32, 3, 64, 3), {"srcStride is 3", "mSize rounded up to 16, 16"});
+  expect_error(store(32, 16, 64, 32), {"srcStride is 32"});
+  expect_error(store(32, 1, 0), {"dstStride is 0"});
   expect_error(store(32, 16, 16), {"dstStride is below nSize"});
   expect_error(store(32, 16, 67), {"writes GM tensor out", "outside"});
   expect_error(store(48, 16, 64), {"reads L0C", "nobody wrote"});

@@ -73,26 +73,30 @@ const Test nd2nz_two("nd2nz_places_the_second_matrix_at_its_own_stride", [] {
   expect(got[512 + 48] == -1.0f && got[48] == -1.0f, "rows 3..15 are never written");
 });
 
-std::vector<half> pad_in(uint8_t left, uint8_t right, bool is_pad, bool& ok) {
+std::vector<half> pad_in(uint8_t left, uint8_t right, bool is_pad, bool& ok,
+                         const Options& options = {}) {
   std::vector<half> in = counting<half>(16);
   std::vector<half> out(48, half(-1.0f));
-  const Report report = on_aiv({gm("in", in, GmKind::input), gm("out", out, GmKind::in_out)}, [&] {
-    TPipe pipe;
-    TBuf<TPosition::VECCALC> buffer;
-    pipe.InitBuffer(buffer, 96);
-    GlobalTensor<half> from;
-    from.SetGlobalBuffer(in.data());
-    GlobalTensor<half> to;
-    to.SetGlobalBuffer(out.data());
-    const LocalTensor<half> ub = buffer.Get<half>();
-    DataCopy(ub, to, 48);
-    PipeBarrier<PIPE_MTE2>();
-    DataCopyPad(ub, from, DataCopyExtParams{2, 10, 4, 1, 0},
-                DataCopyPadExtParams<half>{is_pad, left, right, half(9.0f)});
-    SetFlag<HardEvent::MTE2_MTE3>(0);
-    WaitFlag<HardEvent::MTE2_MTE3>(0);
-    DataCopy(to, ub, 48);
-  });
+  const Report report = on_aiv(
+      {gm("in", in, GmKind::input), gm("out", out, GmKind::in_out)},
+      [&] {
+        TPipe pipe;
+        TBuf<TPosition::VECCALC> buffer;
+        pipe.InitBuffer(buffer, 96);
+        GlobalTensor<half> from;
+        from.SetGlobalBuffer(in.data());
+        GlobalTensor<half> to;
+        to.SetGlobalBuffer(out.data());
+        const LocalTensor<half> ub = buffer.Get<half>();
+        DataCopy(ub, to, 48);
+        PipeBarrier<PIPE_MTE2>();
+        DataCopyPad(ub, from, DataCopyExtParams{2, 10, 4, 1, 0},
+                    DataCopyPadExtParams<half>{is_pad, left, right, half(9.0f)});
+        SetFlag<HardEvent::MTE2_MTE3>(0);
+        WaitFlag<HardEvent::MTE2_MTE3>(0);
+        DataCopy(to, ub, 48);
+      },
+      options);
   ok = report.ok;
   return out;
 }
@@ -118,6 +122,24 @@ const Test pad_none("data_copy_pad_repeats_the_first_element_without_padding", [
     expect_values(pad_in(0, 0, is_pad, ok), lanes({0, 1, 2, 3, 4}, 0, {7, 8, 9, 10, 11}, 7));
     expect(ok, "refused");
   }
+});
+const Test pad_knob("the_random_padding_knob_leaves_other_bits_behind_the_data", [] {
+  const auto behind = [](uint64_t seed, bool is_pad) {
+    Options options;
+    options.random_padding = true;
+    options.seed = seed;
+    bool ok = false;
+    const std::vector<half> got = pad_in(0, 0, is_pad, ok, options);
+    expect(ok, "refused");
+    expect_values({got.begin(), got.begin() + 5}, counting<half>(5));
+    std::vector<uint16_t> bits;
+    for (size_t i = 5; i < 16; ++i) bits.push_back(got[i].bits);
+    return bits;
+  };
+  const std::vector<uint16_t> zeros(11, 0);  // the first element
+  expect(behind(1, true) == zeros, "with isPad the first element is documented");
+  expect(behind(1, false) != zeros && behind(1, false) == behind(1, false), "bits of the seed");
+  expect(behind(1, false) != behind(2, false), "two seeds");
 });
 const Test pad_left("data_copy_pad_shifts_the_data_behind_the_left_padding", [] {
   bool ok = false;

@@ -269,5 +269,18 @@ const Test tbuf_view("a_view_of_a_tbuf_ends_where_it_was_told", [] {
                {"TBuf::Get", "288"});
 });
 
+const Test constant_id("a_constant_event_id_beside_a_tpipe_is_a_note", [] {
+  const auto hand_over = [](bool constant) {
+    return on_aiv({}, [=] {
+      TPipe pipe;
+      const TEventID id = constant ? TEventID{0} : pipe.FetchEventID(HardEvent::V_MTE3);
+      SetFlag<HardEvent::V_MTE3>(id);
+      WaitFlag<HardEvent::V_MTE3>(id);
+    });
+  };
+  expect_notes(hand_over(false), 0, "constant id");
+  expect_notes(hand_over(true), 1, "SetFlag: a constant id of V_MTE3 beside a TPipe");
+});
+
 }  // namespace
 }  // namespace micro_test

@@ -103,17 +103,29 @@ const Test shifts("shifts_are_logical_if_unsigned_and_empty_from_their_width_on"
     ShiftLeft(d[24], s, uint32_t{32}, 8);
     const auto number = s.template ReinterpretCast<int32_t>();
     ShiftRight(d[32].template ReinterpretCast<int32_t>(), number, int32_t{16}, 8);
-    ShiftRight(d[40].template ReinterpretCast<int32_t>(), number, int32_t{40}, 8);
+    ShiftRight(d[40].template ReinterpretCast<int32_t>(), number, int32_t{32}, 8);
   }));
   const uint32_t want[] = {0x8000u, 0, 0x80000000u, 0, 0xFFFF8000u, 0xFFFFFFFFu};
   for (size_t i = 0; i < 48; ++i) expect(out[i] == want[i / 8], "lane " + std::to_string(i));
 });
 
-const Test negative_shift("a_negative_shift_is_refused", [] {
-  std::vector<int32_t> in(8, 4);
-  std::vector<int32_t> out(8, 0);
-  const auto body = [](const auto& d, const auto& s) { ShiftRight(d, s, int32_t{-1}, 8); };
-  expect_error(through_ub<int32_t, int32_t>(out, in, body), {"ShiftRight", "a shift by -1"});
+template <typename T>
+Report shifted_by(T bits) {
+  std::vector<T> in(16, T{4});
+  std::vector<T> out(16, T{0});
+  return through_ub<T, T>(out, in, [=](const auto& d, const auto& s) {
+    ShiftLeft(d, s, bits, 16);
+    PipeBarrier<PIPE_V>();
+    ShiftRight(d, s, bits, 16);
+  });
+}
+
+const Test far_shifts("a_shift_goes_from_0_to_the_width", [] {
+  expect_ok(shifted_by<int32_t>(32));
+  expect_ok(shifted_by<uint16_t>(16));
+  expect_error(shifted_by<int32_t>(33), {"ShiftLeft", "the shift is 33, must be in [0, 32]"});
+  expect_error(shifted_by<uint16_t>(17), {"the shift is 17, must be in [0, 16]"});
+  expect_error(shifted_by<int32_t>(-1), {"the shift is -1"});
 });
 
 }  // namespace

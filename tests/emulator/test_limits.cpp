@@ -98,21 +98,71 @@ const Test copies("copies_have_units_and_limits", [] {
                {"SetGlobalBuffer", "in no tensor"});
 });
 
+const Test no_address("a_tensor_of_no_elements_may_have_no_address", [] {
+  const auto reads = [](bool any) {
+    return on_aiv({}, [=] {
+      GlobalTensor<int64_t> none;
+      none.SetGlobalBuffer(nullptr);
+      if (any) none.GetValue(0);
+    });
+  };
+  expect_ok(reads(false));
+  expect_error(reads(true), {"GetValue", "GM not registered"});
+});
+
+using Cleaned = std::function<void(const GlobalTensor<int64_t>&)>;
+
+// Reads element `i` of two lines of 8 after `clean`.
+Report scalar_read(GmKind kind, uint64_t i, const Cleaned& clean) {
+  alignas(64) static int64_t words[16];
+  for (int64_t w = 0; w < 16; ++w) words[w] = w;
+  return on_aiv({GmTensor{"words", words, sizeof words, kind}}, [&] {
+    GlobalTensor<int64_t> tensor;
+    tensor.SetGlobalBuffer(words);
+    clean(tensor);
+    expect(tensor.GetValue(i) == static_cast<int64_t>(i), "value");
+  });
+}
+
+void drop_all(const GlobalTensor<int64_t>& tensor) {
+  DataCacheCleanAndInvalid<int64_t, CacheLine::ENTIRE_DATA_CACHE, DcciDst::CACHELINE_OUT>(tensor);
+}
+void drop_line(const GlobalTensor<int64_t>& tensor) {
+  DataCacheCleanAndInvalid<int64_t, CacheLine::SINGLE_CACHE_LINE>(tensor);
+}
+
 const Test gm_scalar("scalar_reads_of_gm_are_for_inputs", [] {
-  std::vector<int32_t> lengths = {3, 4};
-  std::vector<int32_t> out(2, 0);
-  expect_ok(on_aiv({gm("lengths", lengths, GmKind::input)}, [&] {
-    GlobalTensor<int32_t> tensor;
-    tensor.SetGlobalBuffer(lengths.data());
-    expect(tensor.GetValue(1) == 4, "value");
-  }));
-  expect_error(on_aiv({gm("out", out, GmKind::in_out)},
-                      [&] {
-                        GlobalTensor<int32_t> tensor;
-                        tensor.SetGlobalBuffer(out.data());
-                        tensor.GetValue(1);
-                      }),
-               {"GetValue", "data cache"});
+  expect_ok(scalar_read(GmKind::input, 1, drop_all));
+  expect_error(scalar_read(GmKind::in_out, 1, drop_all), {"GetValue", "this launch may write"});
+});
+
+const Test stale_cache("the_data_cache_drops_what_it_held_before_a_scalar_read", [] {
+  const auto nothing = [](const auto&) {};
+  expect_error(scalar_read(GmKind::input, 1, nothing),
+               {"GetValue", "before the launch", "DataCacheCleanAndInvalid"});
+  expect_ok(scalar_read(GmKind::input, 7, drop_line));
+  expect_error(scalar_read(GmKind::input, 8, drop_line), {"before the launch"});  // the next line
+  const auto from_4 = [](const auto& tensor) { drop_line(tensor[4]); };
+  expect_ok(scalar_read(GmKind::input, 4, from_4));
+  expect_error(scalar_read(GmKind::input, 3, from_4), {"before the launch"});
+});
+
+const Test nothing_moved("a_transfer_of_nothing_is_a_note", [] {
+  Floats in(64, 1.0f);
+  const auto copy = [&](uint16_t count, uint32_t bytes) {
+    return on_aiv({gm("in", in, GmKind::input)}, [=, &in] {
+      TPipe pipe;
+      TBuf<TPosition::VECCALC> buffer;
+      pipe.InitBuffer(buffer, 256);
+      GlobalTensor<float> from;
+      from.SetGlobalBuffer(in.data());
+      const DataCopyExtParams params{count, bytes, 0, 0, 0};
+      DataCopyPad(buffer.Get<float>(), from, params, DataCopyPadExtParams<float>{});
+    });
+  };
+  expect_notes(copy(1, 4), 0, "length 0");
+  expect_notes(copy(1, 0), 1, "DataCopyPad: a transfer of length 0: leave the call out");
+  expect_notes(copy(0, 4), 1, "length 0");
 });
 
 const Test no_cube("a_vector_core_has_no_cube", [] {

@@ -114,21 +114,17 @@ const Test vector_barrier("vector_after_vector_needs_a_barrier", [] {
   expect_error(Vectors().run(body(false)), {"RAW", "no PipeBarrier<PIPE_V> between"});
   Options stock;
   stock.auto_sync = true;
-  const Report report = Vectors().run(body(false), stock);
-  expect_ok(report);
-  expect(!report.notes.empty(), "the switch downgrades it to a note");
+  expect_notes(Vectors().run(body(false), stock), 1, "RAW");
 });
 
 const Test vector_war("vector_war_is_a_note", [] {
-  const Report report =
-      Vectors().run([](const auto& a, const auto& b, const auto& in, const auto&) {
-        DataCopy(a, in, 256);
-        hand_over<HardEvent::MTE2_V>();
-        Adds(b, a, 1.0f, 256);
-        Duplicate(a, 0.0f, 256);
-      });
-  expect_ok(report);
-  expect(report.notes.size() == 1, "one note for all blocks");
+  const auto body = [](const auto& a, const auto& b, const auto& in, const auto&) {
+    DataCopy(a, in, 256);
+    hand_over<HardEvent::MTE2_V>();
+    Adds(b, a, 1.0f, 256);
+    Duplicate(a, 0.0f, 256);
+  };
+  expect_notes(Vectors().run(body), 1, "WAR");  // one for all blocks
 });
 
 const Test start_only("being_later_on_a_pipe_is_not_being_after", [] {

@@ -1,8 +1,8 @@
 // The emulator takes no call that a device's compiler would refuse: const where the documentation
 // has none, and a type where it has another. Nothing here runs.
-#include <type_traits>
-
 #include "kernel_operator.h"
+
+#include <type_traits>
 
 namespace {
 

@@ -53,14 +53,14 @@ def loaded(function, kind="problem"):
     return LoadedKernel(spec="tests", name="tests", function=kernel)
 
 
-def ask(law, kernel, **asked):
+def ask(law, kernel, **options):
     """Put one law of the suite to a kernel."""
     given = {
         "kernel": kernel,
         "drops": asking(kernel, seed=0),
         "format": "bf16",
         "strict": False,
-        **asked,
+        **options,
     }
     law(**{name: given[name] for name in inspect.signature(law).parameters})
 
@@ -159,17 +159,17 @@ CAUGHT = [
 """Broken kernel, law, what it is asked with, and words of the sentence."""
 
 each = pytest.mark.parametrize(
-    ("broken", "law", "asked", "words"),
+    ("broken", "law", "options", "words"),
     CAUGHT,
     ids=[f"{one[0]}-{one[1].__name__[5:30]}" for one in CAUGHT],
 )
 
 
 @each
-def test_a_law_names_the_fault(broken, law, asked, words):
+def test_a_law_names_the_fault(broken, law, options, words):
     make = LOCAL.get(broken) or MUTANTS[broken]
     with pytest.raises(Broken) as caught:
-        ask(law, loaded(make()), **asked)
+        ask(law, loaded(make()), **options)
     assert re.search(words, str(caught.value)), str(caught.value)
 
 
@@ -179,20 +179,20 @@ HONEST = loaded(Host())
 STATED = {f"{one[1].__name__}-{one[2]}": one[1:3] for one in CAUGHT}
 
 
-@pytest.mark.parametrize(("law", "asked"), STATED.values(), ids=range(len(STATED)))
-def test_a_law_holds_for_an_honest_kernel(law, asked):
-    ask(law, HONEST, **asked)
+@pytest.mark.parametrize(("law", "options"), STATED.values(), ids=range(len(STATED)))
+def test_a_law_holds_for_an_honest_kernel(law, options):
+    ask(law, HONEST, **options)
 
 
 @pytest.mark.parametrize("silent", SILENT)
-@pytest.mark.parametrize(("law", "asked"), STATED.values(), ids=range(len(STATED)))
-def test_a_law_rejects_a_kernel_that_answers_nothing(law, asked, silent):
+@pytest.mark.parametrize(("law", "options"), STATED.values(), ids=range(len(STATED)))
+def test_a_law_rejects_a_kernel_that_answers_nothing(law, options, silent):
     kernel = loaded(SILENT[silent]())
     if silent == "no-gradients" and law is BITS:  # its problem asks for no gradients
-        ask(law, kernel, **asked)
+        ask(law, kernel, **options)
         return
     with pytest.raises((Broken, BadAnswer)):
-        ask(law, kernel, **asked)
+        ask(law, kernel, **options)
 
 
 MEANS = {
@@ -205,9 +205,9 @@ MEANS = {
 
 @pytest.mark.parametrize(("broken", "words"), MEANS.items(), ids=MEANS)
 def test_the_mean_answer_names_the_fault_without_a_mask(broken, words):
-    asked = mean.make_problem(FP16, stream(0), backward=True)
+    options = mean.make_problem(FP16, stream(0), backward=True)
     with pytest.raises(Broken, match=words):
-        mean.require_no_effect(loaded(MUTANTS[broken](), "own"), asked)
+        mean.require_no_effect(loaded(MUTANTS[broken](), "own"), options)
 
 
 STATISTICS = {
@@ -236,11 +236,11 @@ def test_what_one_call_shows_is_asked_of_a_kernel_that_cannot_be_seeded():
 
 
 @pytest.mark.parametrize(
-    ("law", "asked"), [(BACKWARD, ODD), (ORACLE, {"shape": SHAPES["one-call"]}), (SAME, {})]
+    ("law", "options"), [(BACKWARD, ODD), (ORACLE, {"shape": SHAPES["one-call"]}), (SAME, {})]
 )
-def test_what_takes_several_calls_is_declined_for_it(law, asked):
+def test_what_takes_several_calls_is_declined_for_it(law, options):
     with pytest.raises(Unsupported, match="not testable: its generator cannot be seeded"):
-        ask(law, drawing_anew(), **asked)
+        ask(law, drawing_anew(), **options)
 
 
 @pytest.mark.parametrize("kind", ["own", "unseeded"])

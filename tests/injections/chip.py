@@ -134,6 +134,18 @@ INJECTIONS = {
         new="params.dstStride = u32(pitch - 16);",
         says=("Fixpipe", "dstStride is below nSize"),
     ),
+    "fixpipe-stride-of-a-larger-tile": Injection(
+        file=LEGS,
+        old="params.srcStride = u16(round_up(rows, fractal));",
+        new="params.srcStride = u16(round_up(rows, fractal) + 16);",
+        says=("Fixpipe", "srcStride is 144: must be mSize rounded up to 16, 128"),
+    ),
+    "cache-not-dropped-before-scalar-reads": Injection(
+        file="common/read_arguments.h",
+        old="CacheLine::ENTIRE_DATA_CACHE",
+        new="CacheLine::SINGLE_CACHE_LINE",
+        says=("GetValue", "before the launch", "DataCacheCleanAndInvalid"),
+    ),
     # --- Between the cores ---
     "scores-not-waited-for": Injection(
         file=VECTOR,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.laws.assertions import CAUSAL, make_problem
-from npu_kernels.ascend_c import binding, kernel
+from npu_kernels.ascend_c import kernel, loading
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
 from reference.problem import Problem
@@ -73,7 +73,7 @@ def faulty(injection: Injection, folder: Path) -> kernel.AscendKernel:
         )
     file.write_text(text.replace(injection.old, injection.new))
     _unite(copy / "kernels")
-    library = binding.load(build.library(kernel=copy, kernel_options=("-O0",)))
+    library = loading.load(build.library(kernel=copy, kernel_options=("-O0",)))
     return kernel.AscendKernel(
         name="faulty", library=library, options=EmulatorOptions(cores=1), digest=build.digest(copy)
     )

@@ -93,7 +93,11 @@ ORDER = {
         "groups_may_not_write_the_same_bytes",
         "groups_that_write_one_place_show_in_the_numbers",
     ),
-    "Scalar reads of GM see only what nobody writes": ("scalar_reads_of_gm_are_for_inputs",),
+    "Scalar reads of GM see only what nobody writes, once the data cache dropped what it held": (
+        "scalar_reads_of_gm_are_for_inputs",
+        "the_data_cache_drops_what_it_held_before_a_scalar_read",
+        "cache-not-dropped-before-scalar-reads",
+    ),
     "Nobody reads bytes that were never written, or were freed": (
         "never_written_bytes_may_not_be_read",
         "a_freed_tensor_may_not_be_used",
@@ -131,8 +135,9 @@ USE = {
         "padding-rows-not-zeroed",
     ),
     "Rows of an earlier tile do not count as loaded": ("rows_of_an_earlier_tile_may_not_reach_l0",),
-    "Fixpipe stores multiples of 16 columns at a pitch that has room": (
+    "Fixpipe stores multiples of 16 columns of a tile at a pitch that has room": (
         "fixpipe_has_limits",
+        "fixpipe-stride-of-a-larger-tile",
         "fixpipe-pitch-below-the-row",
     ),
     "Results of 16 bits saturate unless told not to; fp32 does not": (
@@ -154,6 +159,11 @@ USE = {
         "types_that_an_instruction_lacks",
         "a_signed_left_shift_keeps_the_sign_bit",
         "integer_overflow_is_refused",
+    ),
+    "A shift goes from 0 to the width": ("a_shift_goes_from_0_to_the_width",),
+    "A transfer of nothing, and a constant event id beside a TPipe: reported as notes": (
+        "a_transfer_of_nothing_is_a_note",
+        "a_constant_event_id_beside_a_tpipe_is_a_note",
     ),
     "Compare covers whole repeats": ("compare_needs_whole_repeats",),
     "Select works in the last 8 KB of UB, and its own barriers are not the kernel's": (

@@ -35,8 +35,8 @@ def kernel():
     return npu_kernels.ascend
 
 
-def forward(format: str, **asked: object) -> Problem:
-    return make_problem(format, **asked).replace(dout=None)
+def forward(format: str, **features: object) -> Problem:
+    return make_problem(format, **features).replace(dout=None)
 
 
 def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
@@ -46,7 +46,7 @@ def verdict(kernel: AscendKernel, problem: Problem) -> Verdict:
     return judge(got, want, allowed, problem=problem, contract=contract)
 
 
-ASKED = {
+PROBLEMS = {
     "plain": {},
     "causal": {"mask": CAUSAL},
     "one-query": {"seqlen_q": 1, "seqlen_k": 257, "mask": CAUSAL},
@@ -63,10 +63,10 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("features", PROBLEMS.values(), ids=PROBLEMS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_kernel_keeps_its_contract(kernel, format, asked):
-    assert not verdict(kernel, forward(format, **asked)).failures
+def test_the_kernel_keeps_its_contract(kernel, format, features):
+    assert not verdict(kernel, forward(format, **features)).failures
 
 
 @pytest.mark.parametrize("name", every_feature.FEATURES)
@@ -133,7 +133,8 @@ def test_a_repeated_bias_gives_the_bits_of_an_expanded_one(kernel, name):
 TURNED = [
     *(f"mmad={order}" for order in MMAD_ORDERS),
     *("exp=1 seed=5", "exp=4 seed=6", "keeps-inf-nan"),
-    "mmad=tree16 exp=4 seed=7 keeps-inf-nan",
+    *("truncates", "mmad=tree16 truncates", "ln=1 seed=5", "ln=4 seed=6"),
+    "mmad=tree16 truncates exp=4 ln=4 random-padding seed=7 keeps-inf-nan",
 ]
 
 
@@ -165,6 +166,15 @@ def test_bits_do_not_depend_on_the_number_of_cores_nor_on_checking(kernel, forma
     assert same(with_options(kernel, problem, *options))
 
 
+@pytest.mark.parametrize("name", ["bias", "bias-of-keys", "bias-of-queries"])
+def test_only_a_bias_of_queries_uses_what_a_copy_leaves_behind_a_row(kernel, name):
+    """It spreads the row's only value over 32 B: the documentation says that it is repeated."""
+    problem = every_feature.featured(name, "fp16")
+    random = (EmulatorOptions(random_padding=True, seed=seed) for seed in (1, 2))
+    unmoved = same(with_options(kernel, problem, EmulatorOptions(), *random))
+    assert unmoved == (name != "bias-of-queries")
+
+
 @pytest.mark.parametrize(
     "mask",
     [Mask(), CAUSAL, Mask(window=(300, -100)), Mask(window=(100, 0), prefix=200)],
@@ -188,8 +198,9 @@ def test_bits_do_not_depend_on_which_blocks_share_their_keys(kernel, mask):
 
 
 def loads(kernel: AscendKernel, problem: Problem, options: EmulatorOptions) -> int:
-    counters = forward_answer(replace(kernel, options=options), problem).counters
-    return sum(core.bytes["GM to L1"] for core in counters)
+    ready = replace(kernel, options=options).prepare(problem)
+    ready.launch()
+    return sum(core.bytes["GM to L1"] for core in ready.forward.answer().counters)
 
 
 def test_knobs_change_bits(kernel):
@@ -197,8 +208,11 @@ def test_knobs_change_bits(kernel):
     assert not same(
         with_options(kernel, problem, EmulatorOptions(), EmulatorOptions(mmad="tree16"))
     )
+    for knob in ("exp", "ln"):
+        seeds = (EmulatorOptions(**{knob: 4}, seed=seed) for seed in (1, 2))
+        assert not same(with_options(kernel, problem, *seeds))
     assert not same(
-        with_options(kernel, problem, *(EmulatorOptions(exp=4, seed=seed) for seed in (1, 2)))
+        with_options(kernel, problem, EmulatorOptions(), EmulatorOptions(truncates=True))
     )
 
 
@@ -231,7 +245,7 @@ def test_tiles_that_nobody_sees_are_not_multiplied(kernel):
 
 def test_sanitizers_find_nothing_in_emulator_and_kernel():
     """The interpreter is not instrumented: libraries that it lacks have to be loaded before it."""
-    found = [
+    paths = [
         subprocess.run(
             [*build.compiler(), f"-print-file-name={name}"],
             capture_output=True,
@@ -241,7 +255,7 @@ def test_sanitizers_find_nothing_in_emulator_and_kernel():
         for name in ("libasan.so", "libstdc++.so.6")  # the one looks for the other's throw
     ]
     library = build.library(options=(*build.STRICT, *build.SANITIZED))
-    preloaded = {"LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
+    preloaded = {"LD_PRELOAD": " ".join(paths), "ASAN_OPTIONS": "detect_leaks=0"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "emulator" / "sanitized_run.py"), str(library)],
         env=os.environ | preloaded | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},

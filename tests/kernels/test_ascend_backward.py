@@ -57,7 +57,7 @@ def verdict_alone(kernel: AscendKernel, problem: Problem) -> Verdict:
     return judge(got, gradients, allowed, problem=problem, contract=contract)
 
 
-ASKED = {
+PROBLEMS = {
     "plain": {},
     "causal": {"seqlen_q": 300, "seqlen_k": 300, "mask": CAUSAL},
     "one-query": {"seqlen_q": 1, "seqlen_k": 257, "mask": CAUSAL},
@@ -74,10 +74,10 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("features", PROBLEMS.values(), ids=PROBLEMS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_gradients_keep_the_contract(kernel, format, asked):
-    assert not verdict(kernel, make_problem(format, **asked)).failures
+def test_gradients_keep_the_contract(kernel, format, features):
+    assert not verdict(kernel, make_problem(format, **features)).failures
 
 
 @pytest.mark.parametrize("name", every_feature.FEATURES)
@@ -103,7 +103,7 @@ def test_all_features_go_together(kernel, format, packed):
 
 @pytest.mark.parametrize("name", ["causal-long-q", "gqa"])
 def test_gradients_of_given_statistics_keep_the_contract(kernel, name):
-    assert not verdict_alone(kernel, make_problem("fp16", **ASKED[name])).failures
+    assert not verdict_alone(kernel, make_problem("fp16", **PROBLEMS[name])).failures
 
 
 @pytest.mark.parametrize("head_dim", [1, 7, 16, 40, 127, 128, 129, 192, 250, 256])
@@ -121,7 +121,8 @@ def test_values_may_have_a_length_of_their_own(kernel, head_dim, head_dim_v):
 TURNED = [
     *(f"mmad={order}" for order in MMAD_ORDERS),
     *("exp=1 seed=5", "exp=4 seed=6", "keeps-inf-nan"),
-    "mmad=tree16 exp=4 seed=7 keeps-inf-nan",
+    *("truncates", "mmad=tree16 truncates", "ln=1 seed=5", "ln=4 seed=6"),
+    "mmad=tree16 truncates exp=4 ln=4 random-padding seed=7 keeps-inf-nan",
 ]
 
 

@@ -29,8 +29,8 @@ def kernel():
     return npu_kernels.ascend
 
 
-def forward(format: str, **asked: object) -> Problem:
-    return make_problem(format, **asked).replace(dout=None)
+def forward(format: str, **features: object) -> Problem:
+    return make_problem(format, **features).replace(dout=None)
 
 
 DECLINED = {

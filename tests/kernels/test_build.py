@@ -95,6 +95,18 @@ def test_a_change_compiles_again_what_may_see_it(sources, commands, file, old, n
     assert library(sources) == first
 
 
+def test_a_change_in_a_folder_that_an_option_names_compiles_again(sources, commands):
+    elsewhere = sources / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "sign.h").write_text("constexpr int sign = 1;\n")
+    (sources / "kernel/sign.h").unlink()
+    assert answer(library(sources, f"-I{elsewhere}")) == 42
+    (elsewhere / "sign.h").write_text("constexpr int sign = 2;\n")
+    commands.clear()
+    assert answer(library(sources, f"-I{elsewhere}")) == 84
+    assert compiled(commands) == ["answer.cpp"]
+
+
 def test_what_nothing_includes_changes_nothing(sources, commands):
     first = library(sources)
     (sources / "kernel/unused.h").write_text("another")

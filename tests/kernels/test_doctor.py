@@ -13,6 +13,7 @@ import pytest
 
 from npu_kernels import doctor
 from npu_kernels.doctor import Finding, Places
+from npu_kernels.emulator import build
 from npu_kernels.on_device import torch_probe
 from npu_kernels.on_device.torch_probe import Probe
 
@@ -37,6 +38,7 @@ def asked(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize(("target", "code"), [("emulator", 0), ("device", 1)])
 def test_the_exit_code_tells_whether_the_target_can_run(target, code):
+    build.library()  # compiled now, since compiling is announced
     done = asked("doctor", "--target", target, ASCEND_HOME_PATH="")
     assert (done.returncode, done.stderr) == (code, "")
     assert "\nemulator: can run\n" in done.stdout
@@ -144,9 +146,9 @@ def test_cann_is_its_folder_its_version_and_a_library_that_loads(tmp_path, monke
     assert f"{tmp_path}/cann is no folder" in steps(doctor._cann(Probe()))
     notes = tmp_path / "cann" / "x86_64-linux" / "ascend_toolkit_install.info"
     notes.parent.mkdir(parents=True)
-    assert doctor._cann(Probe()).found == f"in {tmp_path}/cann"
+    assert doctor._cann(Probe()).present == f"in {tmp_path}/cann"
     notes.write_text("package_name=Ascend-cann-toolkit\nversion=8.5.0\n")
-    assert doctor._cann(Probe()).found == f"8.5.0 in {tmp_path}/cann"
+    assert doctor._cann(Probe()).present == f"8.5.0 in {tmp_path}/cann"
     assert "set_env.sh" in steps(doctor._cann(Probe(ascendcl="libascendcl.so: cannot open")))
 
 
@@ -157,10 +159,10 @@ def test_driver_and_devices_are_files(tmp_path, monkeypatch):
     assert f"there is no {tmp_path}/davinci0" in steps(doctor._devices(places, Probe()))
     for name in ("davinci_manager", "davinci0", "davinci1"):
         (tmp_path / name).touch()
-    assert doctor._driver(places).found == "of unknown version"
+    assert doctor._driver(places).present == "of unknown version"
     (tmp_path / "version.info").write_text("Version=24.1.rc2\nascendhal_version=7.35.23\n")
-    assert doctor._driver(places).found == "24.1.rc2"
-    assert doctor._devices(places, Probe(devices=2)).found == "2 of 2"
+    assert doctor._driver(places).present == "24.1.rc2"
+    assert doctor._devices(places, Probe(devices=2)).present == "2 of 2"
     assert "torch_npu sees none: " in steps(doctor._devices(places, Probe()))
     monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", "")
     assert "with ASCEND_RT_VISIBLE_DEVICES=''" in steps(doctor._devices(places, Probe()))
@@ -173,7 +175,7 @@ def test_a_library_for_another_chip_is_missing(monkeypatch):
     assert "built for Ascend910B1, and this chip is Ascend910B4" in steps(
         doctor._device_library(here)
     )
-    assert "Ascend910B1" in doctor._device_library(replace(here, soc="Ascend910B1")).found
+    assert "Ascend910B1" in doctor._device_library(replace(here, soc="Ascend910B1")).present
 
 
 def test_a_device_with_all_its_parts_can_run(tmp_path, monkeypatch, capsys):

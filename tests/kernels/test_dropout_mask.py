@@ -11,7 +11,7 @@ import pytest
 
 from conformance.laws.assertions import make_problem
 from kernels.mask_problem import MaskProblem
-from npu_kernels.ascend_c import binding, dropout_bits, structs
+from npu_kernels.ascend_c import binding, dropout_bits, loading, structs
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
 from reference.dropout import Dropout
@@ -20,7 +20,7 @@ from reference.mask import Mask
 
 @pytest.fixture(scope="module")
 def library():
-    return binding.load(build.library())
+    return loading.load(build.library())
 
 
 def packed(*lengths, heads_q=1):
@@ -184,6 +184,7 @@ def test_a_bad_argument_is_refused_by_name(library, change, says):
             library,
             "npu_dropout_mask",
             structs.DropoutMaskStruct(**(fields | change)),
+            batch=2,
             reads={},
             writes=[],
             options=EmulatorOptions(cores=1),

@@ -24,31 +24,31 @@ PACKED = {
 }
 
 
-def ask(asked: dict[str, object]) -> EncodedProblem:
-    return EncodedProblem(**{"format": FP16, "scale": 0.5, **asked})
+def encoded_from(fields: dict[str, object]) -> EncodedProblem:
+    return EncodedProblem(**{"format": FP16, "scale": 0.5, **fields})
 
 
 @pytest.mark.parametrize("softcap", [0.0, 1e-50, -1e-50])
 def test_a_softcap_that_the_library_would_take_for_none_is_refused(softcap):
     with pytest.raises(ValueError, match=f"^softcap: {softcap} rounds to 0 in fp32: give"):
-        ask({**DENSE, "softcap": softcap})
+        encoded_from({**DENSE, "softcap": softcap})
 
 
-@pytest.mark.parametrize("asked", [DENSE, PACKED])
-def test_results_have_the_shapes_of_the_problem(asked):
-    encoded = ask(asked)
-    assert encoded.shape_out == (*asked["q"].shape[:-1], 6)
-    assert encoded.shape_lse == ((4, 3) if asked is PACKED else (2, 4, 3))
+@pytest.mark.parametrize("fields", [DENSE, PACKED])
+def test_results_have_the_shapes_of_the_problem(fields):
+    encoded = encoded_from(fields)
+    assert encoded.shape_out == (*fields["q"].shape[:-1], 6)
+    assert encoded.shape_lse == ((4, 3) if fields is PACKED else (2, 4, 3))
     assert (encoded.batch, encoded.seqlen_q, encoded.seqlen_k) == (
-        (2, 2, 5) if asked is PACKED else (2, 3, 5)
+        (2, 2, 5) if fields is PACKED else (2, 3, 5)
     )
 
 
 def test_a_bias_keeps_its_strides_and_repeated_axes_stay_so():
     whole = np.zeros((2, 7, 65, 80), np.float32)
     bias = whole[:, :1, :, :65]
-    asked = encode_problem(problem("fp16", bias=bias)).struct().bias
-    strides = (asked.stride_batch, asked.stride_head, asked.stride_q, asked.stride_k)
+    pairs = encode_problem(problem("fp16", bias=bias)).struct().bias
+    strides = (pairs.stride_batch, pairs.stride_head, pairs.stride_q, pairs.stride_k)
     assert strides == (7 * 65 * 80, 0, 80, 1)
 
 
@@ -66,10 +66,10 @@ def test_a_bias_of_minus_infinity_stays_one():
         assert (encode_problem(problem(format, bias=bias)).bias == infinity).all()
 
 
-@pytest.mark.parametrize(("given", "asked"), [(3, [3, 3]), ((0, 10**30), [0, 65]), (None, None)])
-def test_a_prefix_is_one_for_each_sequence_and_ends_with_the_keys(given, asked):
+@pytest.mark.parametrize(("given", "lengths"), [(3, [3, 3]), ((0, 10**30), [0, 65]), (None, None)])
+def test_a_prefix_is_one_for_each_sequence_and_ends_with_the_keys(given, lengths):
     prefix = encode_problem(problem("fp16", mask=Mask(prefix=given))).prefix
-    assert asked is None if prefix is None else prefix.tolist() == asked
+    assert lengths is None if prefix is None else prefix.tolist() == lengths
 
 
 def test_dropout_of_probability_0_costs_nothing():

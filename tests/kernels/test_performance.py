@@ -8,8 +8,9 @@ import pytest
 
 from conformance.cases.case import Case
 from npu_kernels.ascend_c import launch as ascend_launch
-from npu_kernels.ascend_c.binding import CoreCounters, load
+from npu_kernels.ascend_c.binding import CoreCounters
 from npu_kernels.ascend_c.kernel import AscendKernel
+from npu_kernels.ascend_c.loading import load
 from npu_kernels.ascend_c.structs import PATHS, PIPES
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions

@@ -1,4 +1,4 @@
-"""The judge: what passes, what fails, and what is suspicious."""
+"""The judge: what passes and what fails, element by element and tensor by tensor."""
 
 from __future__ import annotations
 
@@ -7,86 +7,38 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.verdicts import (
+    TENSORS,
+    dead_rows,
+    oracle,
+    problem_with,
+    put,
+    reasons,
+    rounded,
+    verdict,
+)
 
 from conformance.laws.assertions import make_problem
 from conformance.verdict.error import ratio_of, signed_error
-from conformance.verdict.statistics import RMS_LIMIT, SIGMAS
 from conformance.verdict.verdict import judge
 from reference import blockwise, dense
-from reference.bounds import Allowed, error_bound
+from reference.bounds import error_bound
 from reference.contract import Contract
 from reference.formats import BF16, FP16, FP32, FP64
-from reference.mask import Mask
-from reference.problem import Problem, Result
 
-TENSORS = ("out", "lse", "dq", "dk", "dv", "dbias", "dsink")
 NAN, INF = math.nan, math.inf
-
-
-def ask(format=FP16, *, seqlen_q=5, seqlen_k=7, **asked) -> Problem:
-    """A small problem with every tensor that a result can have."""
-    rng = np.random.default_rng(7)
-    shapes = {"q": (2, seqlen_q, 4, 8), "k": (2, seqlen_k, 2, 8), "v": (2, seqlen_k, 2, 6)}
-    shapes |= {"dout": (2, seqlen_q, 4, 6), "bias": (1, 4, 1, seqlen_k)}
-    tensors = {name: format.round(rng.normal(size=shape)) for name, shape in shapes.items()}
-    return Problem(**(tensors | {"format": format, "sink": np.zeros(4, np.float32)} | asked))
-
-
-def dead_rows_asked() -> Problem:
-    """Rows 0 and 1 see no key, and there is no sink."""
-    return ask(seqlen_q=7, seqlen_k=5, sink=None, mask=Mask(window=(None, 0)))
-
-
-def oracle(problem: Problem, contract=None) -> tuple[Result, Allowed]:
-    want = dense.attention(problem)
-    return want, error_bound(problem, contract or Contract(), result=want)
-
-
-def rounded(problem: Problem, want: Result) -> Result:
-    """The oracle's answer as a perfect kernel stores it."""
-    return Result(
-        **{
-            name: (FP32 if name in ("lse", "dsink") else problem.format).round(tensor)
-            for name, tensor in want.tensors()
-            if name in TENSORS
-        }
-    )
-
-
-def verdict(problem=None, contract=None, **changes):
-    """The judge on a perfect answer with some tensors changed, by functions of them."""
-    problem = problem or ask()
-    want, allowed = oracle(problem, contract)
-    got = rounded(problem, want)
-    changed = {name: change(getattr(got, name)) for name, change in changes.items()}
-    return judge(
-        replace(got, **changed), want, allowed, problem=problem, contract=contract or Contract()
-    )
-
-
-def reasons(verdict) -> dict[str, str]:
-    return {score.name: score.reason for score in verdict.failures}
-
-
-def put(value):
-    def change(tensor):
-        tensor = tensor.copy()
-        tensor.flat[3] = value
-        return tensor
-
-    return change
 
 
 @pytest.mark.parametrize("format", [FP16, BF16, FP32], ids=lambda format: format.name)
 def test_a_perfectly_rounded_answer_passes(format):
-    told = verdict(ask(format))
-    assert told.passes(strict=True)
-    assert [score.name for score in told.tensors] == list(TENSORS)
-    assert all(score.ratio < 1 for score in told.tensors)
+    judged = verdict(problem_with(format))
+    assert judged.passes(strict=True)
+    assert [score.name for score in judged.tensors] == list(TENSORS)
+    assert all(score.ratio < 1 for score in judged.tensors)
 
 
 def test_an_fp64_answer_passes():
-    problem = ask(FP64, sink=np.zeros(4))
+    problem = problem_with(FP64, sink=np.zeros(4))
     want, allowed = oracle(problem)
     assert judge(want, want, allowed, problem=problem).passes(strict=True)
 
@@ -94,9 +46,9 @@ def test_an_fp64_answer_passes():
 @pytest.mark.parametrize("name", TENSORS)
 @pytest.mark.parametrize("value", [NAN, INF, -INF, 1000.0], ids=str)
 def test_one_wrong_element_of_any_tensor_fails(name, value):
-    told = verdict(**{name: put(value)})
-    assert list(reasons(told)) == [name]
-    (score,) = told.failures
+    judged = verdict(**{name: put(value)})
+    assert list(reasons(judged)) == [name]
+    (score,) = judged.failures
     assert np.flatnonzero(score.failing).tolist() == [3]
     assert score.ratio > 1 and score.worst == np.unravel_index(3, score.failing.shape)
 
@@ -114,9 +66,9 @@ def test_one_wrong_element_of_any_tensor_fails(name, value):
     ids=["missing", "shape", "float16", "float64", "list", "inexact"],
 )
 def test_a_malformed_tensor_fails_and_says_how_to_mend_it(change, text):
-    told = verdict(out=change)
-    assert not told.passes()
-    assert text in reasons(told)["out"]
+    judged = verdict(out=change)
+    assert not judged.passes()
+    assert text in reasons(judged)["out"]
 
 
 @pytest.mark.parametrize("name", ["dq", "dk", "dv", "dbias", "dsink"])
@@ -125,16 +77,16 @@ def test_a_gradient_that_is_asked_for_must_be_there(name):
 
 
 def test_a_missing_lse_is_reported_and_allowed():
-    told = verdict(lse=lambda lse: None)
-    assert told.passes()
-    assert told.absent == ("lse",)
+    judged = verdict(lse=lambda lse: None)
+    assert judged.passes()
+    assert judged.absent == ("lse",)
 
 
 def test_a_declared_format_of_out_is_the_one_that_counts():
-    want = dense.attention(ask())
+    want = dense.attention(problem_with())
     contract = Contract(out=FP32)
-    told = verdict(contract=contract, out=lambda _: FP32.round(want.out))
-    assert told.passes()
+    judged = verdict(contract=contract, out=lambda _: FP32.round(want.out))
+    assert judged.passes()
 
 
 def test_an_lse_in_base_2_passes_if_declared_and_fails_if_not():
@@ -147,7 +99,7 @@ def test_an_lse_in_base_2_passes_if_declared_and_fails_if_not():
 
 
 def test_dead_rows_are_exact():
-    problem = dead_rows_asked()
+    problem = dead_rows()
     assert verdict(problem).passes()
     tiny = FP16.half_subnormal * 2
     assert list(reasons(verdict(problem, out=put(tiny)))) == ["out"]
@@ -155,7 +107,7 @@ def test_dead_rows_are_exact():
 
 
 def test_dead_rows_follow_the_contract():
-    problem, contract = dead_rows_asked(), Contract(dead_rows=(1.0, INF))
+    problem, contract = dead_rows(), Contract(dead_rows=(1.0, INF))
 
     def other(value):
         return lambda tensor: np.where(np.isneginf(tensor), np.float32(value), tensor)
@@ -177,7 +129,7 @@ def pair(problem, m, total, contract=None):
 
 
 def test_any_maximum_is_legal_whose_pair_gives_lse():
-    problem = ask()
+    problem = problem_with()
     lse = FP32.round(dense.attention(problem).lse)
     stale = np.rint(lse + 2)
     right = FP32.round(np.exp(lse.astype(np.float64) - stale))
@@ -187,7 +139,7 @@ def test_any_maximum_is_legal_whose_pair_gives_lse():
 
 
 def test_a_pair_in_dead_rows_is_minus_infinity_and_zero():
-    problem = dead_rows_asked()
+    problem = dead_rows()
     lse = FP32.round(dense.attention(problem).lse)
     total = np.where(np.isneginf(lse), 0, 1).astype(np.float32)
     assert pair(problem, lse, total).passes()
@@ -195,7 +147,7 @@ def test_a_pair_in_dead_rows_is_minus_infinity_and_zero():
 
 
 def test_half_a_pair_fails():
-    problem = ask()
+    problem = problem_with()
     m = np.zeros(problem.shape_lse, np.float32)
     assert "give softmax_max and softmax_sum" in reasons(pair(problem, m, None))["softmax_sum"]
     assert "has shape" in reasons(pair(problem, m, m[:1]))["softmax_sum"]
@@ -234,97 +186,17 @@ def test_an_element_passes_within_its_bound_and_where_overflow_is_legal(got, wan
     assert bool((ratio <= 1).all()) is passes
 
 
-def allowing(problem, want, *, worst, sigma) -> Allowed:
-    """An allowance of our own: the same everywhere."""
-    tensors = {name: tensor for name, tensor in want.tensors() if name in TENSORS}
-    return Allowed(
-        worst=Result(**{name: np.full(x.shape, worst) for name, x in tensors.items()}),
-        sigma=Result(**{name: np.full(x.shape, sigma) for name, x in tensors.items()}),
-    )
-
-
-def many_rows() -> Problem:
-    """Enough rows that an error of one sign in all of them is no chance."""
-    return ask(FP64, sink=np.zeros(4), seqlen_q=50)
-
-
-def suspicion(error, *, contract=None) -> str:
-    """What is said of dq when its error is `error(dq)` and sigma is 1, within the bound."""
-    problem = many_rows()
-    want = dense.attention(problem)
-    allowed = allowing(problem, want, worst=1e6, sigma=1.0)
-    got = replace(want, dq=want.dq + error(want.dq))
-    told = judge(got, want, allowed, problem=problem, contract=contract or Contract())
-    assert told.passes()
-    assert told.passes(strict=True) == (not told.suspicions)
-    return "".join(score.suspicion for score in told.suspicions)
-
-
-def proportional(dq) -> float:
-    """A slope that is 16 sigma, where the errors of a row's channels may be one: sigma is 1."""
-    return float(2 * SIGMAS * np.linalg.norm(np.abs(dq).sum(axis=-1)) / (dq**2).sum())
-
-
-def test_errors_that_are_improbable_are_suspicious():
-    dq = dense.attention(many_rows()).dq
-    alternating = np.where(np.arange(dq.size).reshape(dq.shape) % 2, 1.0, -1.0)
-    assert suspicion(lambda dq: 0.5 * alternating) == ""
-    assert "largest" in suspicion(lambda dq: put(SIGMAS + 1)(0 * dq))
-    assert "root mean square" in suspicion(lambda dq: (RMS_LIMIT + 1) * alternating)
-    assert "proportional" in suspicion(lambda dq: proportional(dq) * dq)
-
-
-def test_a_declared_systematic_error_is_not_suspicious():
-    slope = proportional(dense.attention(many_rows()).dq)
-    assert suspicion(lambda dq: slope * dq, contract=Contract(exp_rel=slope)) == ""
-
-
-def test_a_suspicious_tensor_fails_when_strict():
-    problem = ask(FP64, sink=np.zeros(4))
-    want = dense.attention(problem)
-    told = judge(
-        replace(want, out=put(9.0)(0 * want.out) + want.out),
-        want,
-        allowing(problem, want, worst=10.0, sigma=1.0),
-        problem=problem,
-    )
-    assert told.passes() and not told.passes(strict=True)
-    assert [score.name for score in told.suspicions] == ["out"]
-
-
-def test_a_case_whose_bound_is_infinite_too_often_fails():
-    problem = ask(FP64, sink=np.zeros(4))
-    want = dense.attention(problem)
-    told = judge(want, want, allowing(problem, want, worst=INF, sigma=INF), problem=problem)
-    assert "the case says nothing" in reasons(told)["out"]
-
-
-def test_values_near_the_ends_of_float64_keep_their_statistics():
-    problem = many_rows()
-    truth = dense.attention(problem)
-    for size in (1e-300, 1e300):
-        want = replace(truth, out=truth.out * size)
-        got = replace(want, out=want.out * 1.5)
-        allowed = allowing(problem, want, worst=INF, sigma=1.0)
-        allowed = Allowed(
-            worst=replace(allowed.worst, out=np.full(want.out.shape, 10 * size)),
-            sigma=replace(allowed.sigma, out=np.full(want.out.shape, size)),
-        )
-        score = judge(got, want, allowed, problem=problem).tensors[0]
-        assert 0 < score.slope_z < INF and 0 < score.z_rms < INF
-
-
 def test_a_backward_is_judged_without_out_and_lse():
-    problem = ask()
+    problem = problem_with()
     want, allowed = oracle(problem)
     gradients = replace(rounded(problem, want), out=None, lse=None)
-    told = judge(gradients, replace(want, out=None, lse=None), allowed, problem=problem)
-    assert told.passes() and told.absent == ()
+    judged = judge(gradients, replace(want, out=None, lse=None), allowed, problem=problem)
+    assert judged.passes() and judged.absent == ()
 
 
 def test_an_answer_without_elements_passes():
-    told = verdict(ask(seqlen_q=0, dout=np.zeros((2, 0, 4, 6), np.float32)))
-    assert told.passes(strict=True)
+    judged = verdict(problem_with(seqlen_q=0, dout=np.zeros((2, 0, 4, 6), np.float32)))
+    assert judged.passes(strict=True)
 
 
 @pytest.mark.parametrize("base", [2.0, 10.0])

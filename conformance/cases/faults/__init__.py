@@ -8,7 +8,7 @@ from conformance.cases.faults.backward import BACKWARD
 from conformance.cases.faults.dropout import DROPOUT
 from conformance.cases.faults.fault import Fault
 from conformance.cases.faults.layout import LAYOUT
-from conformance.cases.faults.misread import ASKED
+from conformance.cases.faults.misread import MISREAD
 from conformance.cases.faults.softmax import SOFTMAX
 
 __all__ = ["FAULTS", "Fault", "caught"]
@@ -16,7 +16,7 @@ __all__ = ["FAULTS", "Fault", "caught"]
 SHOWN = 3  # faults in the text of a failure
 
 FAULTS: dict[str, Fault] = {
-    fault.id: fault for fault in (*SOFTMAX, *ASKED, *DROPOUT, *LAYOUT, *BACKWARD)
+    fault.id: fault for fault in (*SOFTMAX, *MISREAD, *DROPOUT, *LAYOUT, *BACKWARD)
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.cases.faults.fault import Fault
 
-ASKED = (
+MISREAD = (
     Fault(
         "causal-top-left",
         what="the bottom-right causal mask is aligned top-left",

@@ -51,8 +51,8 @@ class Calibration:
     def uniform(self) -> dict[str, float]:
         """Chance of each test's p-values if they are uniform (Kolmogorov-Smirnov)."""
         return {
-            name: float(stats.kstest(found, "uniform").pvalue)
-            for name, found in self.p_values.items()
+            name: float(stats.kstest(values, "uniform").pvalue)
+            for name, values in self.p_values.items()
         }
 
     @property
@@ -90,10 +90,10 @@ def calibrate(
     calls: int = CALLS,
 ) -> Calibration:
     """The p-values of `runs` runs of the battery on a generator, with seeds 0, 1, ..."""
-    found: dict[str, list[float]] = {}
+    by_test: dict[str, list[float]] = {}
     for seed in watched(range(runs), "runs"):
         findings = battery(generator.calls(calls, p=p, shape=shape, seed=seed))
         for test in findings.tests:
-            found.setdefault(test.name, []).append(test.p_value)
-    p_values = {name: np.array(values) for name, values in found.items()}
+            by_test.setdefault(test.name, []).append(test.p_value)
+    p_values = {name: np.array(values) for name, values in by_test.items()}
     return Calibration(p_values=p_values, bits=calls * int(np.prod(shape)))

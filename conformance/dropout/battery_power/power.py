@@ -31,7 +31,7 @@ class Row:
         Calculated for power 0.99; None if no statistic can find it.
     least : int
         `bits`, or the last of its halves, quarters, ... at which the power was still 0.99.
-    found, runs : int
+    rejections, runs : int
         Runs with `least` decisions that were rejected, of how many; of drawn counts where a run
         would be too long.
     by : tuple of str
@@ -43,7 +43,7 @@ class Row:
     fault: Fault
     bits: int | None
     least: int
-    found: int
+    rejections: int
     runs: int
     by: tuple[str, ...]
     compared: str
@@ -53,7 +53,7 @@ class Row:
         bits = "none" if self.bits is None else f"{self.bits:,}"
         named = ", ".join(self.by[:NAMED]) + (", ..." if len(self.by) > NAMED else "")
         by = named or f"no statistic; {self.compared or 'its masks are those declared'}"
-        numbers = f"{bits:>13} {self.least:13,} {self.found / self.runs:9.4f} {self.runs:9,}"
+        numbers = f"{bits:>13} {self.least:13,} {self.rejections / self.runs:9.4f} {self.runs:9,}"
         return f"{self.fault.name:14} {numbers}  {by}"
 
 
@@ -70,32 +70,32 @@ def row(fault: Fault, *, p: float, alpha: float, runs: int) -> Row:
     otherwise = max(OTHERWISE, fewest)
     shape = shape_of(otherwise)
     declared = next(GENERATORS["philox"].calls(1, p=p, shape=shape))
-    told = difference(next(fault.generator.calls(1, p=p, shape=shape)), declared) or ""
-    made = partial(Row, fault=fault, bits=bits, compared=told)
+    compared = difference(next(fault.generator.calls(1, p=p, shape=shape)), declared) or ""
+    made = partial(Row, fault=fault, bits=bits, compared=compared)
     if fault.rate is not None and bits is not None:
-        found = _counts_beyond(p, fault.rate(p), bits, alpha)
-        return made(least=bits, found=found, runs=COUNTS, by=("keep rate",))
+        rejections = _counts_beyond(p, fault.rate(p), bits, alpha)
+        return made(least=bits, rejections=rejections, runs=COUNTS, by=("keep rate",))
     best = least = bits or otherwise
-    found, by = best_found, best_by = _rejected(fault, least, p=p, alpha=alpha, runs=runs)
-    while found >= POWER * runs and (least := least // 2) >= fewest:
-        found, by = _rejected(fault, least, p=p, alpha=alpha, runs=runs)
-        if found >= POWER * runs:
-            best, best_found, best_by = least, found, by
-    return made(least=best, found=best_found, runs=runs, by=best_by)
+    rejections, by = best_rejections, best_by = _rejected(fault, least, p=p, alpha=alpha, runs=runs)
+    while rejections >= POWER * runs and (least := least // 2) >= fewest:
+        rejections, by = _rejected(fault, least, p=p, alpha=alpha, runs=runs)
+        if rejections >= POWER * runs:
+            best, best_rejections, best_by = least, rejections, by
+    return made(least=best, rejections=best_rejections, runs=runs, by=best_by)
 
 
 def _rejected(
     fault: Fault, bits: int, *, p: float, alpha: float, runs: int
 ) -> tuple[int, tuple[str, ...]]:
     """How many of `runs` runs are rejected, and the tests that reject the first."""
-    found = 0
+    rejections = 0
     by: tuple[str, ...] = ()
     for seed in range(runs):
         calls = fault.generator.calls(CALLS, p=p, shape=shape_of(bits), seed=seed)
         findings = battery(calls, alpha=alpha, threads=1)
-        found += not findings.passes
+        rejections += not findings.passes
         by = by or tuple(test.name for test in findings.rejected)
-    return found, by
+    return rejections, by
 
 
 def _counts_beyond(p: float, actual: float, bits: int, alpha: float) -> int:

@@ -28,22 +28,22 @@ LANES = ((15, 14, 12, 13), (11, 10, 9, 8), (7, 6, 5, 4), (3, 2, 1, 0))
 
 def _times(a: int, b: int) -> int:
     """Product in GF(2**8) modulo x**8 + x**4 + x**3 + x + 1."""
-    found = 0
+    product = 0
     while b:
-        found ^= a if b & 1 else 0
+        product ^= a if b & 1 else 0
         a = a << 1 ^ (0x11B if a & 0x80 else 0)
         b >>= 1
-    return found
+    return product
 
 
 def _substitute(value: int) -> int:
     """AES's S-box: the inverse, then an affine map of its bits."""
     inverse = next((n for n in range(1, 256) if _times(value, n) == 1), 0)
     turned = (inverse << n | inverse >> (8 - n) for n in range(5))
-    found = 0x63
+    mapped = 0x63
     for one in turned:
-        found ^= one & 0xFF
-    return found
+        mapped ^= one & 0xFF
+    return mapped
 
 
 @cache

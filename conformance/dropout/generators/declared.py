@@ -52,10 +52,10 @@ def difference(masks: Masks, declared: Masks) -> str | None:
 
 
 def compared(
-    calls: Iterable[Masks], declared: Iterable[Masks], found: list[str]
+    calls: Iterable[Masks], declared: Iterable[Masks], differences: list[str]
 ) -> Iterator[Masks]:
     """The calls as they come; the first difference from those declared is left in `found`."""
     for number, (masks, other) in enumerate(zip(calls, declared, strict=False)):
-        if not found and (words := difference(masks, other)):
-            found.append(f"call {number}: {words}")
+        if not differences and (words := difference(masks, other)):
+            differences.append(f"call {number}: {words}")
         yield masks

@@ -252,16 +252,16 @@ def _coefficients(head: Head) -> list[tuple[str, Index, Array]]:
     weights = np.exp(s - s.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     rows, keys = np.eye(len(q)), np.eye(len(k))
-    found: list[tuple[str, Index, Array]] = [
+    coefficients: list[tuple[str, Index, Array]] = [
         ("out", head.at_q, np.einsum("ij,ir,jc->ijrc", weights, rows, v))
     ]
     if head.dout is None:
-        return found
+        return coefficients
     dout = head.dout.astype(np.float64)
     w = weights * (dout @ v.T)  # dS_ij = w_ij Z_ij - P_ij sum_m w_im Z_im
     ds = w[:, :, None] * (keys[None] - weights[:, None, :])  # of decision (i, j) at dS_im
     return [
-        *found,
+        *coefficients,
         ("dv", head.at_k, np.einsum("ij,jr,ic->ijrc", weights, keys, dout)),
         ("dq", head.at_q, head.scale * np.einsum("ijm,ir,mc->ijrc", ds, rows, k, optimize=True)),
         ("dk", head.at_k, head.scale * np.einsum("ijr,ic->ijrc", ds, q)),

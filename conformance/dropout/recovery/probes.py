@@ -21,7 +21,7 @@ P = 0.35
 P_ROUNDED = 0.99
 """Its roundings to bf16, fp16 and 8 bits change 1 / (1 - p) by more than any bound of out."""
 
-FORMATS_ASKED = ("fp16", "bf16", "fp32")
+PROBED_FORMATS = ("fp16", "bf16", "fp32")
 
 CAUSAL = Mask(window=(None, 0))
 SHAPES = {
@@ -116,7 +116,7 @@ def is_declared(kernel: LoadedKernel, seed: int, *, recover: Recover = recovered
         If the kernel declines every format.
     """
     declined: list[Unsupported] = []
-    for format in FORMATS_ASKED:
+    for format in PROBED_FORMATS:
         try:
             masks = recover(kernel, SHAPES["odd"], format, stream(seed), backward=False)
         except Unsupported as why:
@@ -125,7 +125,7 @@ def is_declared(kernel: LoadedKernel, seed: int, *, recover: Recover = recovered
             kind = kernel.contract(masks.problem).dropout
             if kind != "problem" or (masks.keep != declared(masks.problem)).any():
                 return False
-    if len(declined) == len(FORMATS_ASKED):
+    if len(declined) == len(PROBED_FORMATS):
         raise declined[0]
     return True
 

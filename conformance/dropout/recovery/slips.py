@@ -135,7 +135,7 @@ def _up(length: int, multiple: int) -> int:
 
 def quantised(p: float) -> dict[str, float]:
     """What p is after the usual roundings of it, or of 1 - p; by name, one or two to a value."""
-    found = {
+    values = {
         "p rounded to 8 bits": round(p * 256) / 256,
         "p rounded to bf16": float(BF16.round(np.asarray(p))),
         "1 - p rounded to bf16": 1 - float(BF16.round(np.asarray(1 - p))),
@@ -149,7 +149,7 @@ def quantised(p: float) -> dict[str, float]:
         "p rounded to 16 bits": round(p * 65536) / 65536,
     }
     alike: dict[float, list[str]] = {}
-    for name, value in found.items():
+    for name, value in values.items():
         alike.setdefault(value, []).append(name)
     return {
         f"{' or '.join(names[:2])} ({value:.8g} for {p:.8g})": value
@@ -181,9 +181,9 @@ def name_of(keep: Bools, seen: Bools, problem: Problem) -> str:
     every = [(name, _drawn(problem, problem.dropout, number)) for name, number in _elements()]
     if problem.dropout.bits is None:
         numbers, kept = (one[seen] for one in (_numbers(problem), keep))
-        some = slice(None, None, max(1, len(numbers) // SAMPLE))
+        sample = slice(None, None, max(1, len(numbers) // SAMPLE))
         for name, other in _streams(problem.dropout):
-            if np.mean(other.keep(numbers[some], 1)[:, 0] == kept[some]) > 0.95:
+            if np.mean(other.keep(numbers[sample], 1)[:, 0] == kept[sample]) > 0.95:
                 every.append((name, _drawn(problem, other, _element)))
     shares = [
         (agreement(keep, drawn, seen), name)

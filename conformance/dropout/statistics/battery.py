@@ -69,8 +69,8 @@ def battery(calls: Iterable[Masks], *, alpha: float = 1e-6, threads: int | None 
     with ThreadPoolExecutor(cores(threads)) as pool:
         for counted in _counted(_in_turn(calls, seen, pool), pool, ahead=cores(threads)):
             count += 1
-            for name, found in counted.items():
-                sums[name] = sums[name] + found if name in sums else found
+            for name, counts in counted.items():
+                sums[name] = sums[name] + counts if name in sums else counts
     if not seen:
         raise Refused("there is no call: give at least one")
     shape = (batch, _, _, _) = seen[0].keep.shape

@@ -61,8 +61,8 @@ def count_runs(call: CallMasks) -> Counts:
     changes = np.flatnonzero(call.flat[1:] != call.flat[:-1])
     lengths = np.minimum(np.diff(changes) - 1, LONGEST)
     kinds = call.flat[changes[:-1] + 1]
-    found = [np.bincount(lengths[kinds == rare], minlength=LONGEST + 1) for rare in (False, True)]
-    return np.array(found)
+    counts = [np.bincount(lengths[kinds == rare], minlength=LONGEST + 1) for rare in (False, True)]
+    return np.array(counts)
 
 
 def judge_runs(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:

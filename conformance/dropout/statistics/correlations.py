@@ -25,12 +25,12 @@ def lags(shape: tuple[int, ...]) -> list[int]:
 def count_serial(call: CallMasks) -> Counts:
     """For each lag: rare decisions that meet a rare one, and rare ones at either end. (2, lags)."""
     flat, total = call.flat, np.count_nonzero(call.flat)
-    found = []
+    pairs = []
     for lag in lags(call.rare.shape):
         ends = np.count_nonzero(flat[:lag]) + np.count_nonzero(flat[-lag:])
         unlike = np.count_nonzero(flat[lag:] != flat[:-lag])
-        found.append((2 * total - ends - unlike, 2 * total - ends))
-    counts: Counts = np.array(found, np.int64).T // np.array([[2], [1]])
+        pairs.append((2 * total - ends - unlike, 2 * total - ends))
+    counts: Counts = np.array(pairs, np.int64).T // np.array([[2], [1]])
     return counts
 
 
@@ -56,12 +56,12 @@ def judge_serial(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
 def count_planes(call: CallMasks) -> Counts:
     """Places at which two planes are both rare, for all pairs of planes: (planes, planes)."""
     planes = call.rare.reshape(call.rare.shape[0] * call.rare.shape[1], -1)
-    found = np.zeros((len(planes),) * 2, np.int64)
+    both = np.zeros((len(planes),) * 2, np.int64)
     piece = 2**16  # below 2**24, where float32 counts exactly
     for start in range(0, planes.shape[1], piece):
         part = planes[:, start : start + piece].astype(np.float32)
-        found += (part @ part.T).astype(np.int64)
-    return found
+        both += (part @ part.T).astype(np.int64)
+    return both
 
 
 def judge_planes(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:
@@ -100,11 +100,11 @@ def count_calls(call: CallMasks) -> Counts:
     if call.before is None or call.first is None:
         return np.zeros((2, 2), np.int64)
     own = np.count_nonzero(call.flat)
-    found = []
+    pairs = []
     for other in (call.before, call.first):
         either = own + np.count_nonzero(other)
-        found.append(((either - np.count_nonzero(call.flat != other)) // 2, either))
-    return np.array(found, np.int64).T
+        pairs.append(((either - np.count_nonzero(call.flat != other)) // 2, either))
+    return np.array(pairs, np.int64).T
 
 
 def judge_calls(counts: Counts, totals: Totals, draw: Draw) -> list[Test]:

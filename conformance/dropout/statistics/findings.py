@@ -87,8 +87,12 @@ class Findings:
         for name, bits in short.items():
             if bits and totals.p > 0:
                 unseen[name] = max(bits, unseen.get(name, 0))
-        told = "keep rate" in (test.name for test in self.rejected)
-        return {name: bits for name, bits in unseen.items() if not (told and name[:2] == "p-")}
+        rate_is_off = "keep rate" in (test.name for test in self.rejected)
+        return {
+            name: bits
+            for name, bits in unseen.items()
+            if not (rate_is_off and name.startswith("p-"))
+        }
 
     @property
     def likely(self) -> str:

@@ -38,8 +38,8 @@ def covariances(product: NDArray[np.inexact], totals: Totals) -> Scores:
 
 def judge_own(power: NDArray[np.float64], totals: Totals, draw: Draw) -> list[Test]:
     """Any lag: the worst of all distances along a call."""
-    found = covariances(power, totals)
-    half = found[1 : (found.size + 1) // 2]
+    correlations = covariances(power, totals)
+    half = correlations[1 : (correlations.size + 1) // 2]
     return _worst("any lag", "decisions at every distance", half, totals.calls, totals, draw)
 
 
@@ -53,14 +53,14 @@ def judge_next(product: NDArray[np.complex128], totals: Totals, draw: Draw) -> l
 
 
 def _worst(
-    name: str, compares: str, found: Scores, times: int, totals: Totals, draw: Draw
+    name: str, compares: str, correlations: Scores, times: int, totals: Totals, draw: Draw
 ) -> list[Test]:
     """The worst of distances 1, 2, ..., over so many calls."""
-    if not found.size:
+    if not correlations.size:
         return []
     pairs = times * totals.leading
-    largest = np.argsort(-np.abs(found))[:LOOKED_AT]
-    z = z_scores.pairs(found[largest], pairs, totals.rate, draw)
+    largest = np.argsort(-np.abs(correlations))[:LOOKED_AT]
+    z = z_scores.pairs(correlations[largest], pairs, totals.rate, draw)
     worst = int(np.abs(z).argmax())
     place = int(largest[worst])
     return [
@@ -68,9 +68,9 @@ def _worst(
             name,
             compares,
             float(z[worst]),
-            worst_of(found.size, one(z[worst])),
+            worst_of(correlations.size, one(z[worst])),
             pairs,
             f"{name.removeprefix('any ')} {place + 1}",
-            float(z_scores.correlation(found, pairs, totals.rate)[place]),
+            float(z_scores.correlation(correlations, pairs, totals.rate)[place]),
         )
     ]

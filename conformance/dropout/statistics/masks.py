@@ -88,9 +88,9 @@ class CallMasks:
 def spectrum(flat: Bits, chance: float) -> Spectrum:
     """Fourier transform of the leading elements, less their mean."""
     elements = flat[:LEADING].astype(np.float32)
-    found: Spectrum = scipy.fft.rfft(elements - np.float32(chance))
-    found[0] = 0
-    return found
+    transform: Spectrum = scipy.fft.rfft(elements - np.float32(chance))
+    transform[0] = 0
+    return transform
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,9 +84,9 @@ def _rates(axes: Any, findings: Findings, axis: str, label: str) -> None:
 def _lags(axes: Any, findings: Findings) -> None:
     """Correlation of each decision with the one so many elements on."""
     totals = findings.totals
-    found = lags.covariances(findings.sums["own"], totals)
-    pairs = totals.calls * found.size
-    shown = z_scores.correlation(found[1 : min(LAGS, found.size // 2) + 1], pairs, totals.rate)
+    every = lags.covariances(findings.sums["own"], totals)
+    pairs = totals.calls * every.size
+    shown = z_scores.correlation(every[1 : min(LAGS, every.size // 2) + 1], pairs, totals.rate)
     band = stats.norm.isf(CHANCE / 2 / max(1, shown.size)) / np.sqrt(pairs)
     axes.axhspan(-band, band, alpha=0.2, label="chance")
     axes.plot(

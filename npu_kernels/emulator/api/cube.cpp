@@ -204,7 +204,8 @@ void mmad(const Place& c, const Place& a, const Place& b, Type type, const Ascen
         std::memcpy(panels.c.data() + i * pitch + j * fractal_side, from + i * c_row, c_row);
       }
     }
-    multiply(panels, m, pitch, k, adds, it.core.options().mmad_order);
+    const Options& options = it.core.options();
+    multiply(panels, m, pitch, k, adds, {options.mmad_order, options.mmad_truncates});
     for (int64_t j = 0; j < n_fractals; ++j) store_column(it, c, panels, j, m, n, pitch);
   });
   in.core.counters.pipes[PIPE_M].macs += static_cast<uint64_t>(m * n * k);
@@ -231,7 +232,11 @@ void fixpipe(const Place& dst, const Place& src, Type type, const AscendC::Fixpi
   in.adds = in.core.adds_atomically;
   if (in.adds && type != Type::f32) in.fail("atomic add is set for float");
   if (p.nSize == 0 || p.mSize == 0) return;
-  if (p.srcStride < p.mSize) in.fail("srcStride is below mSize: columns would overlap");
+  if (p.srcStride != round_up(p.mSize, fractal_side)) {
+    in.fail("srcStride is " + std::to_string(p.srcStride) + ": must be mSize rounded up to 16, " +
+            std::to_string(round_up(p.mSize, fractal_side)));
+  }
+  if (p.dstStride == 0) in.fail("dstStride is 0: give the elements of a row of GM");
   const int64_t size = size_of(type);
   if (p.dstStride < p.nSize && p.mSize > 1) in.fail("dstStride is below nSize: rows would overlap");
   const int64_t columns = p.nSize / fractal_side;

@@ -1,6 +1,8 @@
 // The cube core: LoadData from L1, Mmad, Fixpipe to GM.
 #pragma once
 
+#include <type_traits>
+
 #include "api/data_copy.h"
 
 enum QuantMode_t : uint8_t { NoQuant, F322F16, F322BF16 };
@@ -75,11 +77,12 @@ void LoadData(const LocalTensor<T>& dst, const LocalTensor<T>& src, const LoadDa
   emulator::load_data(dst.place(), src.place(), emulator::type_of<T>, params, site);
 }
 
-template <typename T>
-void Mmad(const LocalTensor<float>& c, const LocalTensor<T>& a, const LocalTensor<T>& b,
-          const MmadParams& params, Site site = Site()) {
-  static_assert(sizeof(T) == 2, "half or bfloat16_t");
-  emulator::mmad(c.place(), a.place(), b.place(), emulator::type_of<T>, params, site);
+template <typename T, typename U, typename S>
+void Mmad(const LocalTensor<T>& dst, const LocalTensor<U>& fm, const LocalTensor<S>& filter,
+          const MmadParams& mmadParams, Site site = Site()) {
+  static_assert(std::is_same_v<T, float>, "sums are float");
+  static_assert(std::is_same_v<U, S> && sizeof(U) == 2, "both half, or both bfloat16_t");
+  emulator::mmad(dst.place(), fm.place(), filter.place(), emulator::type_of<U>, mmadParams, site);
 }
 
 template <typename T, typename U, const FixpipeConfig& config = CFG_ROW_MAJOR>

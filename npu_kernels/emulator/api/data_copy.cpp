@@ -1,8 +1,11 @@
 #include "api/data_copy.h"
 
+#include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "machine/group.h"
+#include "numbers/scramble.h"
 
 namespace emulator {
 namespace {
@@ -66,6 +69,20 @@ Rows rows_of(const Instruction& in, const DataCopyParams& p) {
   const int64_t length = p.blockLen * block_bytes;
   return Rows{p.blockCount, length, length + p.srcStride * block_bytes,
               length + p.dstStride * block_bytes};
+}
+
+// Bytes [first, last) of a row.
+void fill_from_seed(uint8_t* row, int64_t first, int64_t last, uint32_t seed) {
+  for (int64_t at = first; at < last; ++at) {
+    row[at] = static_cast<uint8_t>(scramble(static_cast<uint32_t>(at), seed) >> 24);
+  }
+}
+
+// Documented as nothing, yet the instruction takes its place in the queue.
+bool moves_nothing(const Instruction& in, std::initializer_list<int64_t> sizes) {
+  if (std::find(sizes.begin(), sizes.end(), 0) == sizes.end()) return false;
+  in.note("a transfer of length 0: leave the call out");
+  return true;
 }
 
 }  // namespace
@@ -156,7 +173,7 @@ void copy_pad_in(const Place& dst, const Place& src, Type type, const DataCopyEx
   in.need_range(pad.left * size, 0, block_bytes, "leftPadding in bytes");
   in.need_range(pad.right * size, 0, block_bytes, "rightPadding in bytes");
   if (p.blockLen % size != 0) in.fail("blockLen is not a multiple of the element size");
-  if (p.blockCount == 0 || p.blockLen == 0) return;
+  if (moves_nothing(in, {p.blockCount, p.blockLen})) return;
   const int64_t left = pad.left * size;
   const int64_t length = p.blockLen;
   const int64_t used = left + length + pad.right * size;
@@ -165,6 +182,7 @@ void copy_pad_in(const Place& dst, const Place& src, Type type, const DataCopyEx
   const int64_t dst_pitch = width + p.dstStride * block_bytes;
   for (int64_t r = 0; r < p.blockCount; ++r) in.read(src, r * src_pitch, length);
   const bool first_element = pad.left == 0 && pad.right == 0;
+  const bool by_seed = first_element && !pad.fills && in.core.options().random_padding;
   const bool random = !first_element && !pad.fills;  // the lanes around the data
   Arena& arena = in.core.arena(dst.memory);
   const auto around_data = [=, &arena](int64_t r, void (Arena::*act)(int64_t, int64_t)) {
@@ -187,6 +205,7 @@ void copy_pad_in(const Place& dst, const Place& src, Type type, const DataCopyEx
         std::memcpy(to + at, lane, static_cast<size_t>(size));
       }
       if (random) around_data(r, &Arena::fill_with_poison);
+      if (by_seed) fill_from_seed(to, length, width, fold(it.core.options().seed));
     }
   });
   count_in(in.core, dst, p.blockCount * length);
@@ -201,7 +220,7 @@ void copy_pad_out(const Place& dst, const Place& src, Type type, const DataCopyE
   in.need_range(p.blockLen, 0, 2097151, "blockLen");
   check_atomic(in, type);
   if (p.blockLen % size_of(type) != 0) in.fail("blockLen is not a multiple of the element size");
-  if (p.blockCount == 0 || p.blockLen == 0) return;
+  if (moves_nothing(in, {p.blockCount, p.blockLen})) return;
   const int64_t length = p.blockLen;
   const int64_t src_pitch = round_up(length, block_bytes) + p.srcStride * block_bytes;
   move_rows(in, dst, src, Rows{p.blockCount, length, src_pitch, length + p.dstStride}, type);
@@ -215,7 +234,7 @@ void copy_nd2nz(const Place& dst, const Place& src, Type type, const Nd2NzParams
   in.need_aligned(dst, block_bytes, "the destination");
   in.need_range(p.ndNum, 0, 4095, "ndNum");
   in.need_range(p.nValue, 0, 16384, "nValue");
-  if (p.ndNum == 0 || p.nValue == 0 || p.dValue == 0) return;
+  if (moves_nothing(in, {p.ndNum, p.nValue, p.dValue})) return;
   in.need_range(p.srcDValue, 1, 65535, "srcDValue");
   in.need_range(p.dstNzC0Stride, 1, 16384, "dstNzC0Stride");
   in.need_range(p.dstNzNStride, 1, 16384, "dstNzNStride");

@@ -42,8 +42,10 @@ class LocalTensor {
     std::memcpy(&value, from, sizeof(T));
     return value;
   }
-  void SetValue(uint32_t index, T value, Site site = Site()) const {
+  template <typename T1>
+  void SetValue(const uint32_t index, const T1 element, Site site = Site()) const {
     emulator::Instruction instruction(emulator::this_core(), PIPE_S, "SetValue", site);
+    const T value = static_cast<T>(element);
     uint8_t* to = instruction.write(place_, index * size, size);
     instruction.run([=](const emulator::Instruction&) { std::memcpy(to, &value, sizeof(T)); });
   }
@@ -83,13 +85,14 @@ class GlobalTensor {
     return tensor;
   }
   uint64_t GetSize() const { return static_cast<uint64_t>((place_.end - place_.start) / size); }
-  // Goes through the data cache: only for what no core writes in this launch.
+  // Through the data cache: only what no core writes in this launch, and only after
+  // DataCacheCleanAndInvalid.
   T GetValue(uint64_t index, Site site = Site()) const {
     emulator::Instruction instruction(emulator::this_core(), PIPE_S, "GetValue", site);
-    emulator::need_constant(instruction, place_);
+    const int64_t offset = static_cast<int64_t>(index) * size;
+    emulator::need_fresh(instruction, place_, offset, size);
     T value;
-    std::memcpy(&value, instruction.read(place_, static_cast<int64_t>(index) * size, size),
-                sizeof(T));
+    std::memcpy(&value, instruction.read(place_, offset, size), sizeof(T));
     return value;
   }
 

@@ -1,7 +1,7 @@
 // Cast, Duplicate, the mask register, and Brcb.
 #pragma once
 
-#include "api/vector_unary.h"
+#include "api/vector_lanes.h"
 
 namespace AscendC {
 
@@ -18,6 +18,13 @@ void cast(Type to, Type from, const Place& dst, const Place& src, AscendC::Round
           const Repeat& repeat, const AscendC::UnaryRepeatParams& params, Site site);
 void duplicate(int64_t size, const Place& dst, const uint8_t* value, const Repeat& repeat,
                int64_t block_stride, int64_t repeat_stride, Site site);
+template <typename T>
+void duplicate(const AscendC::LocalTensor<T>& dst, const T& value, const Repeat& repeat,
+               int64_t block_stride, int64_t repeat_stride, Site site) {
+  uint8_t bytes[sizeof(T)];
+  std::memcpy(bytes, &value, sizeof(T));
+  duplicate(sizeof(T), dst.place(), bytes, repeat, block_stride, repeat_stride, site);
+}
 void brcb(int64_t size, const Place& dst, const Place& src, int64_t repeats,
           const AscendC::BrcbRepeatParams& params, Site site);
 
@@ -27,53 +34,51 @@ namespace AscendC {
 
 // Mask and repeat count follow the wider type: 64 elements per repeat for float on either side.
 template <typename T, typename U>
-void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& mode,
-          uint32_t count, Site site = Site()) {
-  emulator::cast(emulator::type_of<T>, emulator::type_of<U>, dst.place(), src.place(), mode,
+void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& roundMode,
+          const uint32_t count, Site site = Site()) {
+  emulator::cast(emulator::type_of<T>, emulator::type_of<U>, dst.place(), src.place(), roundMode,
                  Repeat::count(count), {}, site);
 }
 template <typename T, typename U, bool isSetMask = true>
-void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& mode,
-          uint64_t mask, uint8_t repeatTime, const UnaryRepeatParams& params, Site site = Site()) {
-  emulator::cast(emulator::type_of<T>, emulator::type_of<U>, dst.place(), src.place(), mode,
-                 Repeat::of(mask, repeatTime, isSetMask), params, site);
+void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& roundMode,
+          const uint64_t mask[], const uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
+          Site site = Site()) {
+  emulator::cast(emulator::type_of<T>, emulator::type_of<U>, dst.place(), src.place(), roundMode,
+                 Repeat::of(mask, repeatTime, isSetMask), repeatParams, site);
 }
 template <typename T, typename U, bool isSetMask = true>
-void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& mode,
-          const uint64_t mask[], uint8_t repeatTime, const UnaryRepeatParams& params,
+void Cast(const LocalTensor<T>& dst, const LocalTensor<U>& src, const RoundMode& roundMode,
+          const uint64_t mask, const uint8_t repeatTime, const UnaryRepeatParams& repeatParams,
           Site site = Site()) {
-  emulator::cast(emulator::type_of<T>, emulator::type_of<U>, dst.place(), src.place(), mode,
-                 Repeat::of(mask, repeatTime, isSetMask), params, site);
+  emulator::cast(emulator::type_of<T>, emulator::type_of<U>, dst.place(), src.place(), roundMode,
+                 Repeat::of(mask, repeatTime, isSetMask), repeatParams, site);
 }
 
 template <typename T>
-void Duplicate(const LocalTensor<T>& dst, const T& value, int32_t count, Site site = Site()) {
-  uint8_t bytes[sizeof(T)];
-  std::memcpy(bytes, &value, sizeof(T));
-  emulator::duplicate(sizeof(T), dst.place(), bytes, Repeat::count(count), 1, 8, site);
+void Duplicate(const LocalTensor<T>& dst, const T& scalarValue, const int32_t& count,
+               Site site = Site()) {
+  emulator::duplicate(dst, scalarValue, Repeat::count(count), 1, 8, site);
 }
 template <typename T, bool isSetMask = true>
-void Duplicate(const LocalTensor<T>& dst, const T& value, uint64_t mask, uint8_t repeatTime,
-               uint16_t dstBlkStride, uint8_t dstRepStride, Site site = Site()) {
-  uint8_t bytes[sizeof(T)];
-  std::memcpy(bytes, &value, sizeof(T));
-  emulator::duplicate(sizeof(T), dst.place(), bytes, Repeat::of(mask, repeatTime, isSetMask),
-                      dstBlkStride, dstRepStride, site);
+void Duplicate(const LocalTensor<T>& dst, const T& scalarValue, uint64_t mask[],
+               const uint8_t repeatTime, const uint16_t dstBlockStride,
+               const uint8_t dstRepeatStride, Site site = Site()) {
+  emulator::duplicate(dst, scalarValue, Repeat::of(mask, repeatTime, isSetMask), dstBlockStride,
+                      dstRepeatStride, site);
 }
 template <typename T, bool isSetMask = true>
-void Duplicate(const LocalTensor<T>& dst, const T& value, uint64_t mask[], uint8_t repeatTime,
-               uint16_t dstBlkStride, uint8_t dstRepStride, Site site = Site()) {
-  uint8_t bytes[sizeof(T)];
-  std::memcpy(bytes, &value, sizeof(T));
-  emulator::duplicate(sizeof(T), dst.place(), bytes, Repeat::of(mask, repeatTime, isSetMask),
-                      dstBlkStride, dstRepStride, site);
+void Duplicate(const LocalTensor<T>& dst, const T& scalarValue, uint64_t mask,
+               const uint8_t repeatTime, const uint16_t dstBlockStride,
+               const uint8_t dstRepeatStride, Site site = Site()) {
+  emulator::duplicate(dst, scalarValue, Repeat::of(mask, repeatTime, isSetMask), dstBlockStride,
+                      dstRepeatStride, site);
 }
 
 // Each of 8 elements per repeat fills one block of 32 B.
 template <typename T>
-void Brcb(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint8_t repeatTime,
-          const BrcbRepeatParams& params, Site site = Site()) {
-  emulator::brcb(sizeof(T), dst.place(), src.place(), repeatTime, params, site);
+void Brcb(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint8_t repeatTime,
+          const BrcbRepeatParams& repeatParams, Site site = Site()) {
+  emulator::brcb(sizeof(T), dst.place(), src.place(), repeatTime, repeatParams, site);
 }
 
 // Counter mode: an instruction covers as many elements as SetVectorMask says, whatever its repeats.

@@ -39,184 +39,150 @@ void select(Type type, const Place& dst, const Place& bits, const Place& src0, c
             const uint8_t* scalar, AscendC::SELMODE mode, const Repeat& repeat,
             const AscendC::BinaryRepeatParams& params, Site site);
 
-inline Repeat reduce_repeat(int32_t mask, int32_t repeats) {
-  return {Repeat::Kind::consecutive, mask, 0, 0, repeats};
+inline Repeat reduce_repeat(int32_t mask, int32_t repeats, bool sets_mask) {
+  return {sets_mask ? Repeat::Kind::consecutive : Repeat::Kind::from_register, mask, 0, 0, repeats};
 }
-inline Repeat reduce_repeat(const uint64_t* mask, int32_t repeats) {
-  return {Repeat::Kind::bits, 0, mask[0], mask[1], repeats};
+inline Repeat reduce_repeat(const uint64_t* mask, int32_t repeats, bool sets_mask) {
+  return {sets_mask ? Repeat::Kind::bits : Repeat::Kind::from_register, 0, mask[0], mask[1],
+          repeats};
+}
+
+template <typename T, typename U>
+void select_or(const AscendC::LocalTensor<T>& dst, const AscendC::LocalTensor<U>& bits,
+               const AscendC::LocalTensor<T>& src0, T src1, AscendC::SELMODE mode,
+               const Repeat& repeat, const AscendC::BinaryRepeatParams& params, Site site) {
+  uint8_t value[sizeof(T)];
+  std::memcpy(value, &src1, sizeof(T));
+  select(type_of<T>, dst.place(), bits.place(), src0.place(), nullptr, value, mode, repeat, params,
+         site);
+}
+template <typename T, typename U>
+void select_or(const AscendC::LocalTensor<T>& dst, const AscendC::LocalTensor<U>& bits,
+               const AscendC::LocalTensor<T>& src0, const AscendC::LocalTensor<T>& src1,
+               AscendC::SELMODE mode, const Repeat& repeat,
+               const AscendC::BinaryRepeatParams& params, Site site) {
+  select(type_of<T>, dst.place(), bits.place(), src0.place(), &src1.place(), nullptr, mode, repeat,
+         params, site);
 }
 
 }  // namespace emulator
 
 namespace AscendC {
 
-// One result per repeat. dstRepStride in results: values, or pairs of value and index.
-template <typename T>
-void WholeReduceMax(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t mask,
-                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,
-                    Site site = Site()) {
-  emulator::whole_reduce("WholeReduceMax", emulator::ReduceOp::max, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, order, site);
-}
-template <typename T>
-void WholeReduceMax(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
-                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,
-                    Site site = Site()) {
-  emulator::whole_reduce("WholeReduceMax", emulator::ReduceOp::max, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, order, site);
-}
-template <typename T>
-void WholeReduceMin(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t mask,
-                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,
-                    Site site = Site()) {
-  emulator::whole_reduce("WholeReduceMin", emulator::ReduceOp::min, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, order, site);
-}
-template <typename T>
-void WholeReduceMin(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
-                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,
-                    Site site = Site()) {
-  emulator::whole_reduce("WholeReduceMin", emulator::ReduceOp::min, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, order, site);
-}
-template <typename T>
-void WholeReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t mask,
-                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, Site site = Site()) {
-  emulator::whole_reduce("WholeReduceSum", emulator::ReduceOp::sum, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, ReduceOrder::ORDER_ONLY_VALUE,
-                         site);
-}
-template <typename T>
+// --- One result per repeat. dstRepStride in results: values, or pairs of value and index ---
+
+#define EMULATOR_WHOLE_EXTREME(Name, op)                                                      \
+  template <typename T, bool isSetMask = true>                                                \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],      \
+            const int32_t repeatTime, const int32_t dstRepStride, const int32_t srcBlkStride, \
+            const int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,   \
+            Site site = Site()) {                                                             \
+    emulator::whole_reduce(#Name, emulator::ReduceOp::op, emulator::type_of<T>, dst.place(),  \
+                           src.place(), emulator::reduce_repeat(mask, repeatTime, isSetMask), \
+                           {dstRepStride, srcBlkStride, srcRepStride}, order, site);          \
+  }                                                                                           \
+  template <typename T, bool isSetMask = true>                                                \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const int32_t mask,         \
+            const int32_t repeatTime, const int32_t dstRepStride, const int32_t srcBlkStride, \
+            const int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,   \
+            Site site = Site()) {                                                             \
+    emulator::whole_reduce(#Name, emulator::ReduceOp::op, emulator::type_of<T>, dst.place(),  \
+                           src.place(), emulator::reduce_repeat(mask, repeatTime, isSetMask), \
+                           {dstRepStride, srcBlkStride, srcRepStride}, order, site);          \
+  }
+
+EMULATOR_WHOLE_EXTREME(WholeReduceMax, max)
+EMULATOR_WHOLE_EXTREME(WholeReduceMin, min)
+#undef EMULATOR_WHOLE_EXTREME
+
+template <typename T, bool isSetMask = true>
 void WholeReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t mask[],
-                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, Site site = Site()) {
-  emulator::whole_reduce("WholeReduceSum", emulator::ReduceOp::sum, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, ReduceOrder::ORDER_ONLY_VALUE,
-                         site);
+                    const int32_t repeatTime, const int32_t dstRepStride,
+                    const int32_t srcBlkStride, const int32_t srcRepStride, Site site = Site()) {
+  emulator::whole_reduce(
+      "WholeReduceSum", emulator::ReduceOp::sum, emulator::type_of<T>, dst.place(), src.place(),
+      emulator::reduce_repeat(mask, repeatTime, isSetMask),
+      {dstRepStride, srcBlkStride, srcRepStride}, ReduceOrder::ORDER_ONLY_VALUE, site);
 }
-// Eight results per repeat, one per block. dstRepStride in 32 B (float) or 16 B (half).
-template <typename T>
-void BlockReduceMax(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,
-                    int32_t mask, int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,
-                    Site site = Site()) {
-  emulator::block_reduce("BlockReduceMax", emulator::ReduceOp::max, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, site);
-}
-template <typename T>
-void BlockReduceMax(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,
-                    const uint64_t mask[], int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, Site site = Site()) {
-  emulator::block_reduce("BlockReduceMax", emulator::ReduceOp::max, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, site);
-}
-template <typename T>
-void BlockReduceMin(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,
-                    int32_t mask, int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,
-                    Site site = Site()) {
-  emulator::block_reduce("BlockReduceMin", emulator::ReduceOp::min, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, site);
-}
-template <typename T>
-void BlockReduceMin(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,
-                    const uint64_t mask[], int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, Site site = Site()) {
-  emulator::block_reduce("BlockReduceMin", emulator::ReduceOp::min, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, site);
-}
-template <typename T>
-void BlockReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,
-                    int32_t mask, int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,
-                    Site site = Site()) {
-  emulator::block_reduce("BlockReduceSum", emulator::ReduceOp::sum, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, site);
-}
-template <typename T>
-void BlockReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,
-                    const uint64_t mask[], int32_t dstRepStride, int32_t srcBlkStride,
-                    int32_t srcRepStride, Site site = Site()) {
-  emulator::block_reduce("BlockReduceSum", emulator::ReduceOp::sum, emulator::type_of<T>,
-                         dst.place(), src.place(), emulator::reduce_repeat(mask, repeatTime),
-                         {dstRepStride, srcBlkStride, srcRepStride}, site);
+template <typename T, bool isSetMask = true>
+void WholeReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, const int32_t mask,
+                    const int32_t repeatTime, const int32_t dstRepStride,
+                    const int32_t srcBlkStride, const int32_t srcRepStride, Site site = Site()) {
+  emulator::whole_reduce(
+      "WholeReduceSum", emulator::ReduceOp::sum, emulator::type_of<T>, dst.place(), src.place(),
+      emulator::reduce_repeat(mask, repeatTime, isSetMask),
+      {dstRepStride, srcBlkStride, srcRepStride}, ReduceOrder::ORDER_ONLY_VALUE, site);
 }
 
-// Bit t of byte b is element 8 b + t. count * sizeof(T) must be a multiple of 256 B.
+// --- Eight results per repeat, one per block. dstRepStride in 32 B (float) or 16 B (half) ---
+
+#define EMULATOR_BLOCK_REDUCE(Name, op)                                                       \
+  template <typename T, bool isSetMask = true>                                                \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const int32_t repeatTime,   \
+            const uint64_t mask[], const int32_t dstRepStride, const int32_t srcBlkStride,    \
+            const int32_t srcRepStride, Site site = Site()) {                                 \
+    emulator::block_reduce(#Name, emulator::ReduceOp::op, emulator::type_of<T>, dst.place(),  \
+                           src.place(), emulator::reduce_repeat(mask, repeatTime, isSetMask), \
+                           {dstRepStride, srcBlkStride, srcRepStride}, site);                 \
+  }                                                                                           \
+  template <typename T, bool isSetMask = true>                                                \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const int32_t repeatTime,   \
+            const int32_t mask, const int32_t dstRepStride, const int32_t srcBlkStride,       \
+            const int32_t srcRepStride, Site site = Site()) {                                 \
+    emulator::block_reduce(#Name, emulator::ReduceOp::op, emulator::type_of<T>, dst.place(),  \
+                           src.place(), emulator::reduce_repeat(mask, repeatTime, isSetMask), \
+                           {dstRepStride, srcBlkStride, srcRepStride}, site);                 \
+  }
+
+EMULATOR_BLOCK_REDUCE(BlockReduceMax, max)
+EMULATOR_BLOCK_REDUCE(BlockReduceMin, min)
+EMULATOR_BLOCK_REDUCE(BlockReduceSum, sum)
+#undef EMULATOR_BLOCK_REDUCE
+
+// --- Comparisons. Bit t of byte b is element 8 b + t; count * sizeof(T) is a multiple of 256 B ---
+
 template <typename T, typename U>
 void Compare(const LocalTensor<U>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,
-             CMPMODE mode, uint32_t count, Site site = Site()) {
+             CMPMODE cmpMode, uint32_t count, Site site = Site()) {
   static_assert(sizeof(U) == 1, "bits are kept in uint8_t");
   emulator::compare("Compare", emulator::type_of<T>, dst.place(), src0.place(), &src1.place(), {},
-                    mode, count, site);
+                    cmpMode, count, site);
 }
 template <typename T, typename U>
-void CompareScalar(const LocalTensor<U>& dst, const LocalTensor<T>& src0, const T& scalar,
-                   CMPMODE mode, uint32_t count, Site site = Site()) {
+void CompareScalar(const LocalTensor<U>& dst, const LocalTensor<T>& src0, const T src1Scalar,
+                   CMPMODE cmpMode, uint32_t count, Site site = Site()) {
   static_assert(sizeof(U) == 1, "bits are kept in uint8_t");
   emulator::compare("CompareScalar", emulator::type_of<T>, dst.place(), src0.place(), nullptr,
-                    emulator::scalar_of(scalar), mode, count, site);
+                    emulator::scalar_of(src1Scalar), cmpMode, count, site);
 }
 
-// Bit 1 takes src0, bit 0 the scalar or src1. Each repeat uses the next 64 (float) or 128 bits.
-template <typename T, typename U, bool isSetMask = true>
-void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const T& scalar, SELMODE mode, uint64_t mask, uint8_t repeatTime,
-            const BinaryRepeatParams& params, Site site = Site()) {
-  uint8_t value[sizeof(T)];
-  std::memcpy(value, &scalar, sizeof(T));
-  emulator::select(emulator::type_of<T>, dst.place(), selMask.place(), src0.place(), nullptr, value,
-                   mode, Repeat::of(mask, repeatTime, isSetMask), params, site);
-}
-template <typename T, typename U, bool isSetMask = true>
-void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const T& scalar, SELMODE mode, uint64_t mask[], uint8_t repeatTime,
-            const BinaryRepeatParams& params, Site site = Site()) {
-  uint8_t value[sizeof(T)];
-  std::memcpy(value, &scalar, sizeof(T));
-  emulator::select(emulator::type_of<T>, dst.place(), selMask.place(), src0.place(), nullptr, value,
-                   mode, Repeat::of(mask, repeatTime, isSetMask), params, site);
-}
-template <typename T, typename U>
-void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const T& scalar, SELMODE mode, uint32_t count, Site site = Site()) {
-  uint8_t value[sizeof(T)];
-  std::memcpy(value, &scalar, sizeof(T));
-  emulator::select(emulator::type_of<T>, dst.place(), selMask.place(), src0.place(), nullptr, value,
-                   mode, Repeat::count(count), {}, site);
-}
-template <typename T, typename U, bool isSetMask = true>
-void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const LocalTensor<T>& src1, SELMODE mode, uint64_t mask, uint8_t repeatTime,
-            const BinaryRepeatParams& params, Site site = Site()) {
-  emulator::select(emulator::type_of<T>, dst.place(), selMask.place(), src0.place(), &src1.place(),
-                   nullptr, mode, Repeat::of(mask, repeatTime, isSetMask), params, site);
-}
-template <typename T, typename U, bool isSetMask = true>
-void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const LocalTensor<T>& src1, SELMODE mode, uint64_t mask[], uint8_t repeatTime,
-            const BinaryRepeatParams& params, Site site = Site()) {
-  emulator::select(emulator::type_of<T>, dst.place(), selMask.place(), src0.place(), &src1.place(),
-                   nullptr, mode, Repeat::of(mask, repeatTime, isSetMask), params, site);
-}
-template <typename T, typename U>
-void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask, const LocalTensor<T>& src0,
-            const LocalTensor<T>& src1, SELMODE mode, uint32_t count, Site site = Site()) {
-  emulator::select(emulator::type_of<T>, dst.place(), selMask.place(), src0.place(), &src1.place(),
-                   nullptr, mode, Repeat::count(count), {}, site);
-}
+// --- Bit 1 takes src0, bit 0 src1, a tensor or a scalar. Each repeat uses the next bits: 64 for
+// float, 128 for half ---
+
+#define EMULATOR_SELECT(Source)                                                                 \
+  template <typename T, typename U>                                                             \
+  void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask,                         \
+              const LocalTensor<T>& src0, Source src1, SELMODE selMode, uint32_t count,         \
+              Site site = Site()) {                                                             \
+    emulator::select_or(dst, selMask, src0, src1, selMode, Repeat::count(count), {}, site);     \
+  }                                                                                             \
+  template <typename T, typename U, bool isSetMask = true>                                      \
+  void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask,                         \
+              const LocalTensor<T>& src0, Source src1, SELMODE selMode, uint64_t mask[],        \
+              uint8_t repeatTime, const BinaryRepeatParams& repeatParams, Site site = Site()) { \
+    emulator::select_or(dst, selMask, src0, src1, selMode,                                      \
+                        Repeat::of(mask, repeatTime, isSetMask), repeatParams, site);           \
+  }                                                                                             \
+  template <typename T, typename U, bool isSetMask = true>                                      \
+  void Select(const LocalTensor<T>& dst, const LocalTensor<U>& selMask,                         \
+              const LocalTensor<T>& src0, Source src1, SELMODE selMode, uint64_t mask,          \
+              uint8_t repeatTime, const BinaryRepeatParams& repeatParams, Site site = Site()) { \
+    emulator::select_or(dst, selMask, src0, src1, selMode,                                      \
+                        Repeat::of(mask, repeatTime, isSetMask), repeatParams, site);           \
+  }
+
+EMULATOR_SELECT(T)
+EMULATOR_SELECT(const LocalTensor<T>&)
+#undef EMULATOR_SELECT
 
 }  // namespace AscendC

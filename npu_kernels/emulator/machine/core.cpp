@@ -53,6 +53,7 @@ void Core::start(Group& group_, int index_) {
     for (Flag& flag : kind) flag.is_set = false;
   }
   mask = VectorMask{};
+  cache.reset();
   adds_atomically = false;
   counters = CoreCounters{};
   counters.group = group->index();
@@ -86,6 +87,11 @@ void Core::fail(const char* call, Site site, const std::string& text) const {
 void Core::fail_later(const char* call, Site site, const std::string& text) {
   if (!deferred_error.empty()) return;
   deferred_error = to_string(site) + ": " + call + " on " + name() + ": " + text;
+}
+
+void Core::note(const char* call, Site site, const std::string& text) {
+  const std::string words = to_string(site) + ": " + call + ": " + text;
+  if (seen.insert(words).second) group->notes.push_back(words);
 }
 
 Clock Core::end_of(int pipe) const {

@@ -9,6 +9,7 @@
 
 #include "machine/arena.h"
 #include "machine/clock.h"
+#include "machine/data_cache.h"
 #include "machine/framework.h"
 #include "machine/gm.h"
 #include "machine/report.h"
@@ -72,6 +73,8 @@ class Core {
   [[noreturn]] void fail(const char* call, Site site, const std::string& text) const;
   // For destructors, which may not throw: finish() reports the first.
   void fail_later(const char* call, Site site, const std::string& text);
+  // What a report mentions and no launch fails for; the same words once.
+  void note(const char* call, Site site, const std::string& text);
 
   Group* group;
   int index;
@@ -79,6 +82,7 @@ class Core {
   uint64_t issued = 0;  // instructions of all pipes
   Flag flags[64][event_ids];
   VectorMask mask;
+  DataCache cache;
   bool adds_atomically = false;
   Framework framework;
   CoreCounters counters;

@@ -216,8 +216,7 @@ int Framework::fetch_event(Core& core, int kind, Site site) {
   return id;
 }
 
-void Framework::check_hand_event(const Core& core, int kind, int id, const char* call,
-                                 Site site) const {
+void Framework::check_hand_event(Core& core, int kind, int id, const char* call, Site site) {
   const std::string what = event_name(kind) + " id " + std::to_string(id) + ": ";
   if (id < 0 || id >= event_ids) core.fail(call, site, what + "ids are 0..7");
   if (is_open_ && core.is_cube() && kind == m_mte1 && id < pre_set_events) {
@@ -231,6 +230,12 @@ void Framework::check_hand_event(const Core& core, int kind, int id, const char*
               what +
                   "a queue of this core takes its ids of this kind: use AllocEventID "
                   "or FetchEventID");
+  }
+  if (is_open_ && core.options().checked && !noted_[kind]) {
+    noted_[kind] = true;
+    core.note(call, site,
+              "a constant id of " + event_name(kind) +
+                  " beside a TPipe: documented are ids from AllocEventID or FetchEventID");
   }
 }
 

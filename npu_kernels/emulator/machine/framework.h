@@ -66,7 +66,7 @@ class Framework {
   void release_event(Core& core, int kind, int id, Site site);
   int fetch_event(Core& core, int kind, Site site);
   // May a kernel set or wait this id by hand?
-  void check_hand_event(const Core& core, int kind, int id, const char* call, Site site) const;
+  void check_hand_event(Core& core, int kind, int id, const char* call, Site site);
   void forget_fetched(int kind, int id) { fetched_[kind] &= static_cast<uint8_t>(~(1u << id)); }
 
   const Buffer& buffer(int index) const { return buffers_[static_cast<size_t>(index)]; }
@@ -84,6 +84,7 @@ class Framework {
   uint8_t allocated_[64] = {};  // event ids out of AllocEventID or of a queue, per kind
   uint8_t fetched_[64] = {};
   bool queue_uses_[64] = {};
+  bool noted_[64] = {};  // a constant id, once per kind
 };
 
 }  // namespace emulator

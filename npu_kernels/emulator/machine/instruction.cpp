@@ -40,6 +40,8 @@ std::string text_of(const Core& core, const Place& place, int64_t first, int64_t
 
 Place gm_place(const void* address, const char* call, Site site) {
   Core& core = this_core();
+  // A tensor that has no elements may have no address; an access is refused, as without a buffer.
+  if (address == nullptr) return Place{Memory::gm, -1, 0, 0};
   const GlobalMemory& memory = core.group->gm();
   const int tensor = memory.find(address);
   if (tensor < 0) core.fail(call, site, "the address lies in no tensor of this launch");
@@ -52,12 +54,32 @@ int64_t gm_bytes(const Place& place) {
   return this_core().group->gm().tensor(place.owner).bytes;
 }
 
-void need_constant(const Instruction& instruction, const Place& place) {
+void need_fresh(const Instruction& in, const Place& place, int64_t offset, int64_t bytes) {
   if (place.owner < 0) return;  // found by the access itself
-  const GmTensor& tensor = instruction.core.group->gm().tensor(place.owner);
-  if (tensor.kind == GmKind::input) return;
-  instruction.fail(std::string("a scalar read of ") + tensor.name +
-                   ", which this launch may write: the data cache would be stale");
+  const GmTensor& tensor = in.core.group->gm().tensor(place.owner);
+  const std::string what = std::string("a scalar read of ") + tensor.name;
+  if (tensor.kind != GmKind::input) {
+    in.fail(what + ", which this launch may write: the data cache would be stale");
+  }
+  const uint8_t* at = static_cast<const uint8_t*>(tensor.address) + place.start + offset;
+  if (!in.core.options().checked || !in.core.cache.may_be_stale(at, bytes)) return;
+  in.fail(what +
+          " through a data cache that may hold what was there before the launch: call "
+          "DataCacheCleanAndInvalid<T, CacheLine::ENTIRE_DATA_CACHE, DcciDst::CACHELINE_OUT> once "
+          "on this core before it reads");
+}
+
+void drop_from_cache(const Place& place, bool all, Site site) {
+  Core& core = this_core();
+  if (all) {
+    core.cache.drop_all();
+    return;
+  }
+  if (place.owner < 0) {
+    core.fail("DataCacheCleanAndInvalid", site, "a tensor without SetGlobalBuffer");
+  }
+  const void* address = core.group->gm().tensor(place.owner).address;
+  core.cache.drop_line(static_cast<const uint8_t*>(address) + place.start);
 }
 
 Instruction::Instruction(Core& core_, pipe_t pipe_, const char* call_, Site site_, uint64_t repeats)

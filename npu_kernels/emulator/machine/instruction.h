@@ -65,6 +65,7 @@ class Instruction {
   void need_memory(const Place& place, Memory memory, const char* what) const;
   void need_aligned(const Place& place, int64_t alignment, const char* what) const;
   void need_range(int64_t value, int64_t least, int64_t most, const char* what) const;
+  void note(const std::string& text) const { core.note(call, site, text); }
   [[noreturn]] void fail(const std::string& text) const { throw Violation(told(text)); }
 
   Core& core;
@@ -101,8 +102,10 @@ class Instruction {
 // Where a pointer of the kernel points: the rest of its tensor from there on.
 Place gm_place(const void* address, const char* call, Site site);
 int64_t gm_bytes(const Place& place);
-// A scalar read of GM goes through the data cache: refused for all but inputs.
-void need_constant(const Instruction& instruction, const Place& place);
+// A scalar read of GM goes through the data cache: of inputs only, once the cache has dropped what
+// it held before the launch.
+void need_fresh(const Instruction& instruction, const Place& place, int64_t offset, int64_t bytes);
+void drop_from_cache(const Place& place, bool all, Site site);
 
 // "UB bytes [64, 96) of buffer 3 (VECIN, 4096 B at 0)"
 std::string text_of(const Core& core, const Place& place, int64_t first, int64_t last);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "numbers/scramble.h"
+
 namespace emulator {
 namespace {
 
@@ -40,10 +42,6 @@ uint32_t active_bytes(const Operand& o, const Shape& shape, int64_t repeat, int6
 
 int64_t blocks_of(const Operand& o, const Shape& shape) {
   return ceil_div(shape.lanes, lanes_per_block(o));
-}
-
-uint32_t seed_of(const Options& options) {
-  return static_cast<uint32_t>(options.seed ^ (options.seed >> 32));
 }
 
 void compute(const Instruction& in, LaneFunction function, LaneContext context, const Operand& dst,
@@ -199,7 +197,8 @@ void run_lanes(Instruction& in, LaneFunction function, LaneContext context, cons
   if (b != nullptr) check_overlap(in, dst, *b, shape);
   touch(in, dst, shape, true);
   context.exp_ulps = in.core.options().exp_ulps;
-  context.seed = seed_of(in.core.options());
+  context.ln_ulps = in.core.options().ln_ulps;
+  context.seed = fold(in.core.options().seed);
   const bool two = b != nullptr;
   in.run([function, context, dst, a, second = two ? *b : a, two, shape](const Instruction& it) {
     compute(it, function, context, dst, a, two ? &second : nullptr, shape);
@@ -232,10 +231,8 @@ void unary(const char* call, VectorOp op, Type type, const Place& dst, const Pla
   const LaneFunction function = lane_function(op, type);
   if (function == nullptr) in.fail(std::string("not for ") + name_of(type) + " on this chip");
   const bool shifts = op == VectorOp::shift_left || op == VectorOp::shift_right;
-  if (shifts && scalar.integer < 0) {
-    in.fail("a shift by " + std::to_string(scalar.integer) + ": give 0 or more");
-  }
   const int64_t size = size_of(type);
+  if (shifts) in.need_range(scalar.integer, 0, 8 * size, "the shift");
   const Shape shape = shape_of(in, repeat, size);
   LaneContext context = scalar;
   if (type == Type::f16) context.scalar = half_to_float(float_to_half(scalar.scalar));

@@ -18,7 +18,10 @@ struct Options {
   bool saturate = true;        // CTRL[48] = 0: Cast and Fixpipe to 16 bits give finite numbers only
   bool whole_ub = false;       // --cce-disable-asc-reserved-ubuf
   MmadOrder mmad_order = MmadOrder::sequential;
-  int exp_ulps = 0;  // Exp is off by up to this much, chosen by `seed` and the argument
+  bool mmad_truncates = false;  // each sum of the cube is rounded toward zero, not to nearest
+  int exp_ulps = 0;             // Exp is off by up to this much, chosen by `seed` and the argument
+  int ln_ulps = 0;              // and Ln
+  bool random_padding = false;  // DataCopyPad without padding: bits from `seed` behind the data
   uint64_t seed = 0;
   int host_threads = 1;      // groups that run side by side
   bool adversarial = false;  // what has no order happens in another one, chosen by `seed`

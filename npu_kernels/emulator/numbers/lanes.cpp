@@ -106,9 +106,12 @@ EMULATOR_VECTORISED void abs_f32(void* d, const void* a, const void*, LaneContex
     static_cast<float*>(d)[i] = std::fabs(static_cast<const float*>(a)[i]);
   }
 }
-void ln_f32(void* d, const void* a, const void*, LaneContext&, int64_t n) {
+void ln_f32(void* d, const void* a, const void*, LaneContext& c, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
-    static_cast<float*>(d)[i] = ln_of(static_cast<const float*>(a)[i]);
+    const float argument = static_cast<const float*>(a)[i];
+    const float exact = ln_of(argument);
+    const float size = disturbed(std::fabs(exact), argument, c.ln_ulps, c.seed);
+    static_cast<float*>(d)[i] = std::copysign(size, exact);
   }
 }
 

@@ -33,6 +33,7 @@ struct LaneContext {
   float scalar = 0;     // of float and half forms
   int64_t integer = 0;  // of integer forms
   int exp_ulps = 0;
+  int ln_ulps = 0;
   uint32_t seed = 0;
   bool overflowed = false;  // out: an integer result that the documentation leaves open
 };

@@ -1,6 +1,7 @@
 #include "numbers/matmul.h"
 
 #include <algorithm>
+#include <cfenv>
 
 #include "numbers/dispatch.h"
 #include "numbers/formats.h"
@@ -94,12 +95,16 @@ static void multiply_exact(const float* a, const float* b, float* c, int64_t m, 
   }
 }
 
-void multiply(Panels& p, int64_t m, int64_t pitch, int64_t k, bool adds, MmadOrder order) {
+void multiply(Panels& p, int64_t m, int64_t pitch, int64_t k, bool adds, Summation how) {
   if (!adds) std::fill(p.c.begin(), p.c.end(), 0.0f);
-  const auto run = order == MmadOrder::sequential ? multiply_sequential
-                   : order == MmadOrder::tree16   ? multiply_tree16
-                                                  : multiply_exact;
+  const auto run = how.order == MmadOrder::sequential ? multiply_sequential
+                   : how.order == MmadOrder::tree16   ? multiply_tree16
+                                                      : multiply_exact;
+  // Products of 16-bit values are exact in fp32: the mode rounds sums alone.
+  const int nearest = std::fegetround();
+  if (how.truncates) std::fesetround(FE_TOWARDZERO);
   run(p.a.data(), p.b.data(), p.c.data(), m, pitch, k);
+  if (how.truncates) std::fesetround(nearest);
 }
 
 void widen(float* dst, const void* src, int64_t count, bool bf16) {

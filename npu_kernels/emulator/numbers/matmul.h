@@ -20,9 +20,15 @@ struct Panels {
   }
 };
 
+struct Summation {
+  MmadOrder order;
+  bool truncates;
+};
+
 // c = a b, or c += a b. Sums in fp32: term after term (sequential), or in adjacent-pair trees of 16
 // terms that are added one after the other (tree16), or in fp64, rounded once at the end (exact).
-void multiply(Panels& panels, int64_t m, int64_t pitch, int64_t k, bool adds, MmadOrder order);
+// Each sum goes to the nearest number, or toward zero if it truncates.
+void multiply(Panels& panels, int64_t m, int64_t pitch, int64_t k, bool adds, Summation how);
 
 // half or bfloat16_t to fp32, and back to nearest even. Saturating: finite numbers only, NaN to 0.
 void widen(float* dst, const void* src, int64_t count, bool bf16);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "numbers/formats.h"
+#include "numbers/scramble.h"
 
 namespace emulator {
 
@@ -41,10 +42,7 @@ inline float exp_from_polynomial(float x) {
 
 // A number of ulps in [-most, most], fixed by the argument and the seed.
 inline int32_t ulps_off(float argument, int most, uint32_t seed) {
-  uint32_t h = bit_cast<uint32_t>(argument) ^ seed;
-  h = (h ^ (h >> 16)) * 0x7FEB352Du;
-  h = (h ^ (h >> 15)) * 0x846CA68Bu;
-  h ^= h >> 16;
+  const uint32_t h = scramble(bit_cast<uint32_t>(argument), seed);
   const uint32_t choices = 2 * static_cast<uint32_t>(most) + 1;
   return static_cast<int32_t>(((h >> 16) * choices) >> 16) - most;
 }

@@ -33,10 +33,10 @@ struct GradientTiling {
 };
 
 // Tiles that a step takes at once: their share of a sum is made in L0C, and goes through GM once.
+constexpr int64_t max_gradient_tiles = 2;
 constexpr BOTH_SIDES inline int64_t gradient_tiles(int64_t head_dim, int64_t head_dim_v) {
-  return max_of(head_dim, head_dim_v) > chunk ? 1 : 2;
+  return max_of(head_dim, head_dim_v) > chunk ? 1 : max_gradient_tiles;
 }
-constexpr int64_t max_gradient_tiles = gradient_tiles(chunk, chunk);
 
 // --- Budgets: bytes of on-chip memory ---
 
@@ -50,7 +50,7 @@ constexpr int64_t gradient_ub_bytes =
     gradient_slab * block_k *
         (2 * slots * float_bytes + 2 * slots * value_bytes + slots * float_bytes + float_bytes) +
     gradient_slab * (block_k / 2 + 3 * 8) * float_bytes + 3 * 2 * half_q * float_bytes +
-    slots * max_gradient_tiles * mask_bytes(true) + block_bytes + block_k * float_bytes;
+    slots * max_gradient_tiles * max_mask_bytes + block_bytes + block_k * float_bytes;
 // One AIC. What its owner keeps: 1 x (128, head_dim) and (128, head_dim_v). What a step visits: 2 x
 // the same for each of its tiles. P and dS, by turns: 2 x (block_q, block_k).
 constexpr BOTH_SIDES inline int64_t gradient_l1_bytes(int64_t head_dim, int64_t head_dim_v) {

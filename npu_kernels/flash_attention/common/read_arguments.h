@@ -14,6 +14,10 @@ __aicore__ inline void read_arguments(Arguments& arguments, GM_ADDR at) {
   static_assert(sizeof(Arguments) % word_bytes == 0, "read by words");
   AscendC::GlobalTensor<int64_t> words;
   words.SetGlobalBuffer(reinterpret_cast<__gm__ int64_t*>(at));
+  // The scalar unit reads GM through its data cache, which may hold what was there before this
+  // launch. Once for all that a core reads so: these, tables, slopes and sinks.
+  AscendC::DataCacheCleanAndInvalid<int64_t, AscendC::CacheLine::ENTIRE_DATA_CACHE,
+                                    AscendC::DcciDst::CACHELINE_OUT>(words);
   auto* bytes = reinterpret_cast<uint8_t*>(&arguments);
   for (uint64_t i = 0; i < sizeof(Arguments) / word_bytes; ++i) {
     const int64_t word = words.GetValue(i);

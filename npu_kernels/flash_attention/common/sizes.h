@@ -55,7 +55,10 @@ constexpr int64_t staircase_at = 0;  // in bytes, as the others
 // The constant rows: row x of 0..128 has its lowest x bits set. Each stands twice, to fill 32 B.
 constexpr int64_t constant_rows = block_k + 1;
 constexpr int64_t constant_row_bytes = 2 * bits_row_bytes;
-constexpr int64_t constant_rows_at = round_up(staircase_rows * bits_row_bytes, block_bytes);
+// Rounded up to 32 B; without round_up, which is no function of the host's in device code, where an
+// initial value like this one is worked out.
+constexpr int64_t constant_rows_at =
+    (staircase_rows * bits_row_bytes + block_bytes - 1) / block_bytes * block_bytes;
 // The ramp: 0, 1 .. 127 in fp32.
 constexpr int64_t ramp_at = constant_rows_at + constant_rows * constant_row_bytes;
 // Sequence[batch].
@@ -95,8 +98,9 @@ constexpr BOTH_SIDES inline ForwardPlan forward_plan(int64_t head_dim, int64_t h
 }
 
 // Bits of a tile's half: visible and left, keep and dropout; a constant row.
+constexpr int64_t max_mask_bytes = 4 * bits_half_bytes + constant_row_bytes;
 constexpr BOTH_SIDES inline int64_t mask_bytes(bool has_pair_inputs) {
-  return (has_pair_inputs ? 4 : 2) * bits_half_bytes + constant_row_bytes;
+  return has_pair_inputs ? max_mask_bytes : 2 * bits_half_bytes + constant_row_bytes;
 }
 
 // --- Budgets: bytes of on-chip memory ---

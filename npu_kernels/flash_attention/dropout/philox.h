@@ -29,7 +29,9 @@ struct Multiplier {
   int32_t high;
   int32_t half;
 };
-constexpr __aicore__ inline Multiplier multiplier_of(uint32_t whole) {
+// For the two constants alone: a host's compiler works out their values, so it is no function of a
+// core.
+constexpr inline Multiplier multiplier_of(uint32_t whole) {
   const int64_t m = static_cast<int64_t>(whole) - (int64_t{1} << 32);
   const int64_t low = (m & 0xFFFF) < 0x8000 ? m & 0xFFFF : (m & 0xFFFF) - 0x10000;
   return Multiplier{whole, static_cast<int32_t>(low), static_cast<int32_t>((m - low) / 0x10000),

@@ -16,21 +16,27 @@ inline void write_text(const NpuLaunch& launch, const std::string& text) {
   launch.text[bytes] = '\0';
 }
 
-// Runs `body`, which may throw a Refusal. Question: NpuForward, NpuBackward or NpuDropoutMask.
-template <typename Question, typename Body>
-int32_t answered(Question* question, const Body& body) {
-  if (question == nullptr || question->struct_bytes != sizeof(Question)) return NPU_BAD_ARGUMENT;
-  write_text(question->launch, "");
+// Runs `body`, which may throw a Refusal.
+template <typename Body>
+int32_t answered_launch(const NpuLaunch& launch, const Body& body) {
+  write_text(launch, "");
   try {
     body();
     return NPU_OK;
   } catch (const Refusal& refusal) {
-    write_text(question->launch, refusal.text);
+    write_text(launch, refusal.text);
     return refusal.code;
   } catch (const std::exception& error) {
-    write_text(question->launch, error.what());
+    write_text(launch, error.what());
     return NPU_CHECK_FAILED;
   }
+}
+
+// The same for a question: NpuForward, NpuBackward or NpuDropoutMask.
+template <typename Question, typename Body>
+int32_t answered(Question* question, const Body& body) {
+  if (question == nullptr || question->struct_bytes != sizeof(Question)) return NPU_BAD_ARGUMENT;
+  return answered_launch(question->launch, body);
 }
 
 // The same for a question about bytes: what `body` returns, or -1.

@@ -54,7 +54,10 @@ emulator::Options options_of(const NpuEmulation& e) {
     refuse("mmad_order", text_of(e.mmad_order) + " is not one of 0, 1, 2");
   }
   options.mmad_order = static_cast<emulator::MmadOrder>(e.mmad_order);
+  options.mmad_truncates = e.truncates != 0;
   options.exp_ulps = e.exp_ulps;
+  options.ln_ulps = e.ln_ulps;
+  options.random_padding = e.random_padding != 0;
   options.adversarial = e.adversarial != 0;
   options.seed = e.seed;
   options.host_threads = std::max(e.threads, 1);

@@ -52,7 +52,8 @@ std::string emulation_lines() {
   using S = NpuEmulation;
   return lines("NpuEmulation", sizeof(S),
                {FIELD(checked), FIELD(auto_sync), FIELD(keeps_inf_nan), FIELD(mmad_order),
-                FIELD(exp_ulps), FIELD(threads), FIELD(adversarial), FIELD(reserved), FIELD(seed)});
+                FIELD(exp_ulps), FIELD(threads), FIELD(adversarial), FIELD(ln_ulps),
+                FIELD(truncates), FIELD(random_padding), FIELD(seed)});
 }
 
 std::string counters_lines() {
@@ -64,10 +65,11 @@ std::string counters_lines() {
 
 std::string launch_lines() {
   using S = NpuLaunch;
-  return lines("NpuLaunch", sizeof(S),
-               {FIELD(groups), FIELD(workspace), FIELD(workspace_bytes), FIELD(stream),
-                FIELD(emulation), FIELD(text), FIELD(text_bytes), FIELD(counters),
-                FIELD(counters_capacity), FIELD(counters_count)});
+  return lines(
+      "NpuLaunch", sizeof(S),
+      {FIELD(groups), FIELD(workspace), FIELD(workspace_bytes), FIELD(stream), FIELD(plan),
+       FIELD(plan_bytes), FIELD(plan_on_device), FIELD(emulation), FIELD(text), FIELD(text_bytes),
+       FIELD(counters), FIELD(counters_capacity), FIELD(counters_count)});
 }
 
 std::string problem_lines() {

@@ -1,8 +1,7 @@
-"""What a model calls: operators of torch, their random numbers, and what they refuse."""
+"""What a model calls: operators of torch, their gradients and their random numbers."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from typing import Any
@@ -52,9 +51,11 @@ OPERANDS = {
 }
 
 
-@pytest.mark.parametrize("asked", OPERANDS.values(), ids=OPERANDS)
-def test_torch_finds_nothing_wrong_with_the_operators(asked):
-    operands = dict(zip("qkv", qkv(), strict=True)) | PLAIN | asked()
+# torch 2.14's opcheck reads the gradient of its own copies, and warns of it.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+@pytest.mark.parametrize("operands", OPERANDS.values(), ids=OPERANDS)
+def test_torch_finds_nothing_wrong_with_the_operators(operands):
+    operands = dict(zip("qkv", qkv(), strict=True)) | PLAIN | operands()
     opcheck(operators.forward, tuple(operands.values()))
     out, lse = operators.forward(*operands.values())
     plain = [
@@ -77,6 +78,8 @@ def identical(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+# torch 2.4's checkpoint calls a function that torch 2.4 deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.cpu.amp.autocast.*deprecated:FutureWarning")
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_a_checkpoint_repeats_the_same_decisions(dropout):
     layer = FlashAttention(24, dropout, causal=True)
@@ -201,111 +204,6 @@ def test_a_layer_drops_out_only_in_training():
     tensors = qkv(gradients=False)
     layer = FlashAttention(24, 0.5).eval()
     assert torch.equal(layer(*tensors), flash_attn_func(*tensors))
-
-
-# --- What is refused ---
-
-INT32 = torch.tensor([0, 40], dtype=torch.int32)
-BACK = torch.tensor([0, 50, 40], dtype=torch.int32)
-FLAT = torch.zeros(40, 2, 24).half()
-ONE = torch.zeros(1, 40, 2, 24).half()
-REFUSED: dict[str, tuple[Any, type[Exception]]] = {
-    "q: shape (40, 2, 24): give (batch": (lambda: flash_attn_func(FLAT, ONE, ONE), ValueError),
-    "k: torch.bfloat16, q is torch.float16": (
-        lambda: flash_attn_func(ONE, ONE.bfloat16(), ONE),
-        TypeError,
-    ),
-    "q: torch.float32: give float16 or bfloat16, or call under torch.autocast": (
-        lambda: flash_attn_func(ONE.float(), ONE.float(), ONE.float()),
-        TypeError,
-    ),
-    "q: on meta": (lambda: flash_attn_func(*[ONE.to("meta")] * 3), ValueError),
-    "k: shape (1, 40, 2, 8) does not fit": (
-        lambda: flash_attn_func(ONE, ONE[..., :8], ONE),
-        ValueError,
-    ),
-    "v: shape (1, 9, 2, 24) does not fit": (
-        lambda: flash_attn_func(ONE, ONE, ONE[:, :9]),
-        ValueError,
-    ),
-    "k: shape (2, 40, 2, 24) does not fit": (
-        lambda: flash_attn_func(ONE, torch.cat([ONE, ONE]), torch.cat([ONE, ONE])),
-        ValueError,
-    ),
-    "k: 0 heads": (lambda: flash_attn_func(ONE, ONE[:, :, :0], ONE[:, :, :0]), ValueError),
-    "dropout_p: 1.0": (lambda: flash_attn_func(ONE, ONE, ONE, 1.0), ValueError),
-    "dropout: -0.1": (lambda: FlashAttention(24, -0.1), ValueError),
-    "window_size: (-2, 0)": (
-        lambda: flash_attn_func(ONE, ONE, ONE, window_size=(-2, 0)),
-        ValueError,
-    ),
-    "softcap: -1.0": (lambda: flash_attn_func(ONE, ONE, ONE, softcap=-1.0), ValueError),
-    "softcap: 1e-50 rounds to 0 in fp32": (
-        lambda: flash_attn_func(ONE, ONE, ONE, softcap=1e-50),
-        ValueError,
-    ),
-    "softmax_scale: inf": (
-        lambda: flash_attn_func(ONE, ONE, ONE, softmax_scale=float("inf")),
-        ValueError,
-    ),
-    "query: shape (1, 40, 2, 24): this module takes (batch, seqlen, heads, 32)": (
-        lambda: FlashAttention(32)(ONE, ONE, ONE),
-        ValueError,
-    ),
-    "cu_seqlens_q: torch.int64": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32.long(), INT32),
-        TypeError,
-    ),
-    "cu_seqlens_k: on meta": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32, INT32.to("meta")),
-        ValueError,
-    ),
-    "cu_seqlens_k: 1 offsets": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32, INT32[:1]),
-        ValueError,
-    ),
-    "cu_seqlens_q: ends at 39": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32 - INT32.sign(), INT32),
-        ValueError,
-    ),
-    "cu_seqlens_k: ends at 41": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32, INT32 + INT32.sign()),
-        ValueError,
-    ),
-    "cu_seqlens_q: begins at 1": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32 + 1 - INT32.sign(), INT32),
-        ValueError,
-    ),
-    "cu_seqlens_q: goes back at 2": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, BACK, INT32[[0, 0, 1]]),
-        ValueError,
-    ),
-    "q: shape (1, 40, 2, 24): give (total": (
-        lambda: flash_attn_varlen_func(ONE, FLAT, FLAT, INT32, INT32),
-        ValueError,
-    ),
-    "max_seqlen_q: 39": (
-        lambda: flash_attn_varlen_func(FLAT, FLAT, FLAT, INT32, INT32, 39, 40),
-        ValueError,
-    ),
-    "sink: torch.float16": (
-        lambda: flash_attn_func(ONE, ONE, ONE, sink=torch.zeros(2).half()),
-        TypeError,
-    ),
-    "alibi_slopes: shape (3,)": (
-        lambda: flash_attn_func(ONE, ONE, ONE, alibi_slopes=torch.zeros(3)),
-        ValueError,
-    ),
-    "qkv: shape (1, 40, 2, 24)": (lambda: flash_attn_qkvpacked_func(ONE), ValueError),
-    "stream: (-1, 0)": (lambda: flash_attn_func(ONE, ONE, ONE, 0.5, stream=(-1, 0)), ValueError),
-}
-
-
-@pytest.mark.parametrize("text", REFUSED)
-def test_an_argument_that_cannot_be_is_named(text):
-    call, error = REFUSED[text]
-    with pytest.raises(error, match=f"^{re.escape(text)}"):
-        call()
 
 
 # --- Importing ---

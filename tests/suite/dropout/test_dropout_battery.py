@@ -51,8 +51,8 @@ def test_a_short_period_is_named_where_it_can_be_seen() -> None:
 @pytest.mark.parametrize("name", ["p-off-0.001", "p-bf16", "p-8bit"])
 def test_a_wrong_p_is_found_in_99_of_100_runs_with_the_bits_it_takes(name: str) -> None:
     fault = next(fault for fault in FAULTS if fault.name == name)
-    found = row(fault, p=0.1, alpha=ALPHA, runs=1)
-    assert found.found / found.runs == pytest.approx(0.99, abs=0.005)
+    power = row(fault, p=0.1, alpha=ALPHA, runs=1)
+    assert power.rejections / power.runs == pytest.approx(0.99, abs=0.005)
 
 
 @pytest.mark.parametrize("name", ["transposed", "msb-first"])

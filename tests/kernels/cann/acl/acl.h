@@ -5,17 +5,9 @@
 #include <cstdint>
 
 using aclError = int;
-using aclrtStream = void*;
 
 constexpr aclError ACL_SUCCESS = 0;
 
-enum aclrtMemMallocPolicy { ACL_MEM_MALLOC_HUGE_FIRST };
-enum aclrtMemcpyKind {
-  ACL_MEMCPY_HOST_TO_HOST,
-  ACL_MEMCPY_HOST_TO_DEVICE,
-  ACL_MEMCPY_DEVICE_TO_HOST,
-  ACL_MEMCPY_DEVICE_TO_DEVICE
-};
 enum aclDeviceInfo {
   ACL_DEVICE_INFO_UNDEFINED = -1,
   ACL_DEVICE_INFO_AI_CORE_NUM = 0,
@@ -28,9 +20,4 @@ const char* aclrtGetSocName();
 const char* aclGetRecentErrMsg();
 aclError aclrtGetDevice(int32_t* deviceId);
 aclError aclGetDeviceCapability(uint32_t deviceId, aclDeviceInfo deviceInfo, int64_t* value);
-aclError aclrtMalloc(void** devPtr, size_t size, aclrtMemMallocPolicy policy);
-aclError aclrtFree(void* devPtr);
-aclError aclrtMemcpy(void* dst, size_t destMax, const void* src, size_t count,
-                     aclrtMemcpyKind kind);
-aclError aclrtSynchronizeStream(aclrtStream stream);
 }

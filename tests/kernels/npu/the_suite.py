@@ -1,7 +1,7 @@
-"""The device's library and its binding, over the host's memory and the emulator's cores.
+"""The device's library under the suite, over the host's memory and the emulator's cores.
 
 Everything on our side of CANN is as on a device: build.sh, the library, what Python uploads and
-fetches. CANN itself is tests/kernels/cann/runtime.cpp. Nothing here ran on a device.
+fetches. CANN and torch_npu are what tests/kernels/cann has for them. Nothing here ran on a device.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,41 +18,25 @@ import pytest
 import npu_kernels
 from conformance.laws.assertions import CAUSAL, make_problem
 from conformance.laws.transform import laid_out
-from kernels.cann_on_host import PARTS, folder_with, on_host, script
+from kernels.cann_on_host import CHIP, host_device, use_device
 from npu_kernels.ascend_c import binding, choose
 from npu_kernels.ascend_c.kernel import AscendKernel
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device import find, library
-from npu_kernels.on_device.memory import TorchMemory
+from npu_kernels.on_device.memory import OnDevice
 from npu_kernels.on_device.torch_probe import Probe
 from reference.dropout import Dropout
 from reference.mask import Mask
 
-ROOT = Path(__file__).parents[2]
-CHIP = "Ascend910B2"
-
-
-@pytest.fixture(scope="module")
-def cann(tmp_path_factory):
-    return folder_with(tmp_path_factory.mktemp("device") / "cann", *PARTS)
-
-
-@pytest.fixture(scope="module")
-def built(cann):
-    """NPU_BUILD_DIR with a library for CHIP in it."""
-    folder = cann.parent / "built"
-    done = script("-arch", "910", NPU_BUILD_DIR=str(folder), ASCEND_HOME_PATH=str(cann))
-    assert done.returncode == 0, done.stderr
-    return folder
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def kernel(cann, built, monkeypatch):
+def kernel(monkeypatch, emulated):
     """Our kernel, launched as on a device."""
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built))
-    on = on_host(cann)
-    on.memory.runtime.host_cann_set_soc(CHIP.encode())
+    use_device(monkeypatch)
+    on = OnDevice(library.load())
     name = f"device[{library.soc(on.library)}]"
     options = EmulatorOptions(cores=find.groups(on))
     return AscendKernel(name=name, library=on, options=options, digest="")
@@ -117,34 +100,30 @@ def test_the_library_knows_its_chip_this_chip_and_its_cores(kernel):
 
 
 def test_nothing_stays_on_the_device(kernel):
+    before = host_device().blocks()
     kernel(everything("fp16"))
-    assert kernel.library.memory.runtime.host_cann_blocks() == 0
+    assert host_device().blocks() == before
 
 
 def test_a_library_for_another_chip_launches_nothing_and_names_both(kernel):
-    kernel.library.memory.runtime.host_cann_set_soc(b"Ascend910B4")
+    host_device().set_soc("Ascend910B4")
     with pytest.raises(
         binding.CheckFailed, match=f"^built for {CHIP}, and this chip is Ascend910B4: bash .* -arch"
     ):
         kernel(make_problem("fp16").replace(dout=None))
 
 
-def test_what_the_runtime_refuses_is_told_with_its_reason(kernel, monkeypatch):
-    monkeypatch.setattr(type(kernel.library.memory), "stream", lambda memory: 0)
-    with pytest.raises(
-        binding.CheckFailed, match=r"^aclrtSynchronizeStream gave 507000: another stream$"
-    ):
-        kernel(make_problem("fp16").replace(dout=None))
-
-
-def test_what_fails_on_the_device_fails_the_call(kernel, monkeypatch):
-    """The runtime does not know q, which the kernel then must not read."""
-    lost = kernel.library.memory
-    monkeypatch.setattr(
-        type(lost), "upload", lambda memory, data, is_written: lost.torch.upload(data, is_written=0)
-    )
-    with pytest.raises(binding.CheckFailed, match=r"^aclrtSynchronizeStream gave 507015: "):
-        kernel(make_problem("fp16").replace(dout=None))
+def test_what_the_runtime_refuses_names_the_kernel_the_reason_and_what_to_do(kernel):
+    host_device().use_stream(2)
+    try:
+        with pytest.raises(
+            binding.CheckFailed,
+            match=r"^flash_forward_fp16: CANN refuses the launch with 107003: no such stream: "
+            r"was its stream destroyed, .*ASCEND_LAUNCH_BLOCKING=1",
+        ):
+            kernel(make_problem("fp16").replace(dout=None))
+    finally:
+        host_device().use_stream(0)
 
 
 def test_bad_arguments_are_refused_before_the_launch_as_everywhere(kernel):
@@ -152,44 +131,30 @@ def test_bad_arguments_are_refused_before_the_launch_as_everywhere(kernel):
         replace(kernel, options=EmulatorOptions(cores=65))(make_problem("fp16").replace(dout=None))
 
 
-def test_a_byte_written_beside_out_on_the_device_is_noticed(kernel, monkeypatch):
-    memory = type(kernel.library.memory)
-    download = memory.download
-
-    def damaged(self, block):
-        fetched = download(self, block)
-        fetched[-1] ^= 1
-        return fetched
-
-    monkeypatch.setattr(memory, "download", damaged)
+def test_a_byte_written_beside_out_on_the_device_is_noticed(kernel):
+    ready = kernel.prepare(make_problem("fp16").replace(dout=None))
+    ready.launch()
+    ready.forward.call.writes[0].block[-1:].fill_(1)
     with pytest.raises(binding.CheckFailed, match=r"^out: 1 bytes after it were written"):
-        kernel(make_problem("fp16").replace(dout=None))
+        ready.result()
 
 
-def test_launches_go_to_the_stream_that_is_current_in_torch_npu(monkeypatch):
-    current = SimpleNamespace(npu_stream=0x1234)
-    monkeypatch.setitem(sys.modules, "torch_npu", SimpleNamespace())
-    monkeypatch.setitem(
-        sys.modules,
-        "torch",
-        SimpleNamespace(npu=SimpleNamespace(current_stream=lambda: current)),
-    )
-    monkeypatch.setenv("TORCH_DEVICE_BACKEND_AUTOLOAD", "1")
-    assert TorchMemory().stream() == 0x1234
-    assert os.environ["TORCH_DEVICE_BACKEND_AUTOLOAD"] == "0"
+def test_an_input_that_was_written_on_the_device_is_noticed(kernel):
+    ready = kernel.prepare(make_problem("fp16").replace(dout=None))
+    ready.launch()
+    ready.encoded.k[:1].fill_(0)
+    with pytest.raises(binding.CheckFailed, match=r"^k: an input was written"):
+        ready.result()
 
 
 # --- Which kernel a name means ---
 
 
 @pytest.fixture
-def seen(monkeypatch, cann, built):
-    """What torch_npu is taken to see; its memory and stream are the host's."""
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built))
+def seen(monkeypatch):
+    """What torch_npu is taken to see."""
+    use_device(monkeypatch)
     monkeypatch.delenv("NPU_REQUIRE_DEVICE", raising=False)
-    on = on_host(cann)
-    on.memory.runtime.host_cann_set_soc(CHIP.encode())
-    monkeypatch.setattr(find, "TorchMemory", lambda: on.memory)
 
     def see(**found: object) -> None:
         find.library.cache_clear()
@@ -230,9 +195,9 @@ def test_a_device_that_is_insisted_on_is_missed_with_the_reason(seen, monkeypatc
         npu_kernels.ascend  # noqa: B018
 
 
-def test_a_wrong_chip_is_no_reason_to_emulate(seen, cann):
+def test_a_wrong_chip_is_no_reason_to_emulate(seen):
     seen(torch_npu="2.13.0", devices=8, soc="Ascend910B4")
-    on_host(cann).memory.runtime.host_cann_set_soc(b"Ascend910B4")
+    host_device().set_soc("Ascend910B4")
     for name in ("ascend", "device"):
         with pytest.raises(
             AttributeError, match=f"was built for {CHIP}, and this chip is Ascend910B4"
@@ -257,8 +222,8 @@ def test_without_a_library_torch_is_not_even_asked(tmp_path):
     assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
-def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, built):
-    monkeypatch.setenv("NPU_BUILD_DIR", str(built.parent / "torn"))
+def test_a_library_that_cannot_be_loaded_names_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("NPU_BUILD_DIR", str(tmp_path))
     library.path().parent.mkdir(parents=True)
     library.path().write_bytes(b"\x7fELF")
     with pytest.raises(build.Unavailable, match=r"libnpu_flash_attention.so: .*: source CANN's"):
