@@ -164,7 +164,17 @@ typedef struct NpuBackward {
   NpuLaunch launch;
 } NpuBackward;
 
-// The keep bits of dropout: NpuBits, the heads of a sequence side by side, by Philox4x32-10.
+// Which pairs are visible at most: as in NpuProblem.
+typedef struct NpuVisible {
+  int64_t window_left;
+  int64_t window_right;
+  const int64_t* prefix;
+  int32_t anchor;
+  int32_t reserved;
+} NpuVisible;
+
+// The keep bits of dropout: NpuBits, the heads of a sequence side by side, by Philox4x32-10. Tiles
+// without a visible pair are left as they are.
 typedef struct NpuDropoutMask {
   uint64_t struct_bytes;  // sizeof(NpuDropoutMask): checked
   int64_t batch;
@@ -173,6 +183,7 @@ typedef struct NpuDropoutMask {
   int64_t seqlen_k;
   const int64_t* cu_seqlens_q;  // as in NpuProblem
   const int64_t* cu_seqlens_k;
+  const NpuVisible* visible;  // null: all pairs are
   uint64_t seed;
   uint64_t offset;
   float keep_prob;  // float32(1 - p), in (0, 1]

@@ -93,14 +93,7 @@ RULES = {
             "npu_kernels.performance",
         )
     ),
-    "npu_kernels.probe": Rule(
-        (
-            "reference.formats",
-            "npu_kernels.ascend_c",
-            "npu_kernels.emulator",
-            "npu_kernels.on_device",
-        )
-    ),
+    "npu_kernels.probe": Rule(("npu_kernels", "reference.formats")),
     "npu_kernels.flash_attn": Rule(
         (*PROBLEM, "conformance.torch_bridge", "npu_kernels.ascend_c", "npu_kernels.on_device"),
         torch="top",

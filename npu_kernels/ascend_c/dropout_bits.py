@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npu_kernels.ascend_c import binding, structs, tile_bits
+from npu_kernels.ascend_c.encoded import ANCHORS, side_of
 from npu_kernels.ascend_c.guard import guarded
 from npu_kernels.ascend_c.places import Placed, address, used_bytes
 from npu_kernels.ascend_c.tile_bits import TILE, TileBits
@@ -16,6 +17,7 @@ from npu_kernels.emulator.options import EmulatorOptions
 from npu_kernels.on_device.memory import OnDevice
 from reference.dropout import Dropout
 from reference.formats import Array
+from reference.mask import Mask
 from reference.problem import Problem
 
 FUNCTION = "npu_dropout_mask"
@@ -30,6 +32,7 @@ class DropoutBits:
     bits : TileBits
         The heads of a sequence side by side; pairs beyond a sequence are 0.
     remarks, counters : as in binding.CallReport
+        visible=None if visible is None else ctypes.addressof(visible),
     """
 
     bits: TileBits
@@ -65,6 +68,7 @@ def bits_of(
         heads_q=problem.heads_q,
         packed=problem.is_packed,
         options=options,
+        mask=problem.mask,
     ).bits
 
 
@@ -77,6 +81,7 @@ def keep_bits(
     heads_q: int,
     packed: bool,
     options: EmulatorOptions,
+    mask: Mask | None = None,
 ) -> DropoutBits:
     """Launch the mask kernel: what a Philox stream decides for every pair of a problem.
 
@@ -88,6 +93,8 @@ def keep_bits(
     seqlens_q, seqlens_k : lengths of each sequence; all alike unless packed
     heads_q : int
     packed : bool
+    mask : Mask, or None
+        Decisions are made for its tiles of 128 x 128 that show a pair. None: for all.
 
     Raises
     ------
@@ -106,6 +113,8 @@ def keep_bits(
     }
     shape = (heads_q * tiles_of(seqlens_q, seqlens_k), TILE, TILE // 8)
     bits = guarded("bits", shape, np.uint8, library=library)
+    prefix = None if mask is None else prefix_of(mask, seqlens_k)
+    visible = None if mask is None else visible_struct(mask.window, mask.anchor, prefix)
     report = binding.call(
         library,
         FUNCTION,
@@ -115,6 +124,7 @@ def keep_bits(
             seqlens_q=seqlens_q,
             seqlens_k=seqlens_k,
             heads_q=heads_q,
+            visible=visible,
             **offsets,
         ),
         batch=len(seqlens_q),
@@ -141,8 +151,9 @@ def mask_struct(
     heads_q: int,
     cu_seqlens_q: Array | None,
     cu_seqlens_k: Array | None,
+    visible: structs.VisibleStruct | None = None,
 ) -> structs.DropoutMaskStruct:
-    """NpuDropoutMask, which points to bits and offsets; they must outlive it."""
+    """NpuDropoutMask, which points to bits, offsets and `visible`; they must outlive it."""
     return structs.DropoutMaskStruct(
         batch=len(seqlens_q),
         heads_q=heads_q,
@@ -150,11 +161,34 @@ def mask_struct(
         seqlen_k=max(seqlens_k, default=0),
         cu_seqlens_q=address(cu_seqlens_q),
         cu_seqlens_k=address(cu_seqlens_k),
+        visible=None if visible is None else ctypes.addressof(visible),
         seed=dropout.seed,
         offset=dropout.offset,
         keep_prob=float(np.float32(1.0 - dropout.p)),
         bits=address(bits),
         bits_bytes=used_bytes(bits),
+    )
+
+
+def prefix_of(mask: Mask, seqlens_k: Sequence[int]) -> Array | None:
+    """Keys that all queries of each sequence see, (batch,) int64; None without a prefix."""
+    if mask.prefix is None:
+        return None
+    given = mask.prefix if isinstance(mask.prefix, tuple) else (mask.prefix,) * len(seqlens_k)
+    longest = max(seqlens_k, default=0)  # a prefix beyond it says no more
+    return np.array([min(length, longest) for length in given], np.int64)
+
+
+def visible_struct(
+    window: tuple[int | None, int | None], anchor: str, prefix: Array | None
+) -> structs.VisibleStruct:
+    """NpuVisible, which points to `prefix`; it must outlive it."""
+    left, right = (side_of(side) for side in window)
+    return structs.VisibleStruct(
+        window_left=left,
+        window_right=right,
+        prefix=address(prefix),
+        anchor=ANCHORS.index(anchor),
     )
 
 

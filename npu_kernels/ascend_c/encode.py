@@ -6,6 +6,7 @@ import numpy as np
 
 from npu_kernels.ascend_c import tile_bits
 from npu_kernels.ascend_c.bits16 import encode
+from npu_kernels.ascend_c.dropout_bits import prefix_of
 from npu_kernels.ascend_c.encoded import EncodedProblem
 from npu_kernels.ascend_c.tile_bits import TileBits
 from reference.formats import Array
@@ -27,7 +28,7 @@ def encode_problem(problem: Problem, *, dropout: TileBits | None = None) -> Enco
         scale=problem.scale,
         window=problem.mask.window,
         anchor=problem.mask.anchor,
-        prefix=_prefix(problem),
+        prefix=prefix_of(problem.mask, problem.seqlens_k),
         bias=_bias(problem),
         keep=_keep(problem),
         dropout=dropout,
@@ -38,15 +39,6 @@ def encode_problem(problem: Problem, *, dropout: TileBits | None = None) -> Enco
         cu_seqlens_q=np.array(problem.offsets_q) if problem.is_packed else None,
         cu_seqlens_k=np.array(problem.offsets_k) if problem.is_packed else None,
     )
-
-
-def _prefix(problem: Problem) -> Array | None:
-    if problem.mask.prefix is None:
-        return None
-    given = problem.mask.prefix
-    lengths = given if isinstance(given, tuple) else (given,) * problem.batch
-    longest = problem.max_seqlen_k  # a prefix beyond it says no more
-    return np.array([min(length, longest) for length in lengths], np.int64)
 
 
 def _bias(problem: Problem) -> Array | None:

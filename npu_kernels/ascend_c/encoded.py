@@ -135,7 +135,7 @@ class EncodedProblem:
 
     def struct(self) -> structs.ProblemStruct:
         """NpuProblem; it points into the arrays of this problem, which must outlive it."""
-        left, right = (structs.UNBOUNDED if side is None else _near(side) for side in self.window)
+        left, right = (side_of(side) for side in self.window)
         return structs.ProblemStruct(
             batch=self.batch,
             heads_q=self.q.shape[-2],
@@ -193,8 +193,9 @@ def _bits_struct(bits: TileBits | None) -> structs.BitsStruct:
     )
 
 
-def _near(side: int) -> int:
-    return max(-FARTHEST, min(int(side), FARTHEST))
+def side_of(side: int | None) -> int:
+    """A side of a window in the library's terms."""
+    return structs.UNBOUNDED if side is None else max(-FARTHEST, min(int(side), FARTHEST))
 
 
 def _longest(tensor: Placed, cu_seqlens: Array | None) -> int:

@@ -27,7 +27,8 @@ from reference.problem.features import FEATURES
 DECLINES = ("fp32", "fp64")
 SUPPORTS = tuple(word for word in FEATURES if word not in DECLINES)
 MOST_HEAD_DIM = 256
-BLOCK_K = 128  # keys of one tile
+WIDE = 128  # a head_dim above it takes half the keys at once
+STEPS = (512, 256)  # keys that the cube sums up at once: for out, and for dq
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -136,7 +137,7 @@ class AscendKernel:
     def contract(self, problem: Problem) -> Contract:
         """Weights are cast by CAST_RINT to the problem's format; the sum is of unrounded ones.
 
-        Sums run over the keys of a tile and then over tiles, in any order and with truncation,
+        Sums run over the keys of a step and then over steps, in any order and with truncation,
         since the order on the silicon is unpublished. Exp rounds once (half an ulp is one unit
         roundoff), and is then off by as many ulps as its knob says.
 
@@ -146,9 +147,11 @@ class AscendKernel:
         them once. dbias is made in fp32 and rounded here.
         """
         keys = problem.max_seqlen_k
+        halves = 1 if max(problem.head_dim, problem.head_dim_v) <= WIDE else 2
+        steps = [step // halves for step in STEPS]
         exp_ulps = 1.0 + 2.0 * self.options.exp
         return Contract(
-            longest_sum=min(keys, BLOCK_K) + -(-keys // BLOCK_K),
+            longest_sum=max(min(keys, step) + -(-keys // step) for step in steps),
             exp_ulps=exp_ulps,
             tanh_abs=(4.0 + exp_ulps / 2) * FP32.unit_roundoff,
             rounding="even",

@@ -149,13 +149,23 @@ class BackwardStruct(ctypes.Structure):
     )
 
 
+class VisibleStruct(ctypes.Structure):
+    """NpuVisible."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("window_left", "window_right")),
+        ("prefix", ctypes.c_void_p),
+        *((name, ctypes.c_int32) for name in ("anchor", "reserved")),
+    )
+
+
 class DropoutMaskStruct(ctypes.Structure):
     """NpuDropoutMask."""
 
     _fields_ = (
         ("struct_bytes", ctypes.c_uint64),
         *((name, ctypes.c_int64) for name in ("batch", "heads_q", "seqlen_q", "seqlen_k")),
-        *((name, ctypes.c_void_p) for name in ("cu_seqlens_q", "cu_seqlens_k")),
+        *((name, ctypes.c_void_p) for name in ("cu_seqlens_q", "cu_seqlens_k", "visible")),
         *((name, ctypes.c_uint64) for name in ("seed", "offset")),
         ("keep_prob", ctypes.c_float),
         ("reserved", ctypes.c_int32),
@@ -180,7 +190,8 @@ class ProbeStruct(ctypes.Structure):
 
 STRUCTS = (
     *(TensorStruct, PairsStruct, BitsStruct, EmulationStruct, CountersStruct, LaunchStruct),
-    *(ProblemStruct, ForwardStruct, BackwardStruct, DropoutMaskStruct, ProbeStruct),
+    *(ProblemStruct, ForwardStruct, BackwardStruct, VisibleStruct, DropoutMaskStruct),
+    ProbeStruct,
 )
 
 

@@ -115,6 +115,7 @@ def _keep_bits(on: AscendKernel, problem: EncodedProblem, dropout: Dropout) -> T
     heads_q = problem.q.shape[-2]
     tiles = heads_q * dropout_bits.tiles_of(seqlens_q, seqlens_k)
     bits: Tensor = problem.q.new_empty((tiles, TILE, TILE // 8), dtype=torch.uint8)
+    visible = dropout_bits.visible_struct(problem.window, problem.anchor, None)
     struct = dropout_bits.mask_struct(
         dropout,
         bits,
@@ -123,6 +124,7 @@ def _keep_bits(on: AscendKernel, problem: EncodedProblem, dropout: Dropout) -> T
         heads_q=heads_q,
         cu_seqlens_q=problem.cu_seqlens_q,
         cu_seqlens_k=problem.cu_seqlens_k,
+        visible=visible,
     )
     run(on, dropout_bits.FUNCTION, struct, like=bits)
     return bits

@@ -25,9 +25,9 @@ INJECTIONS = {
     ),
     "no-barrier-before-the-words-are-lined-up": Injection(
         file=PHILOX,
-        old="Sub(products[i].upper, products[i].b, products[i].c, lanes);\n"
+        old="Sub(products[i].upper, products[i].b, products[i].c, lanes_);\n"
         "    PipeBarrier<PIPE_V>();",
-        new="Sub(products[i].upper, products[i].b, products[i].c, lanes);",
+        new="Sub(products[i].upper, products[i].b, products[i].c, lanes_);",
         says=("RAW", "no PipeBarrier<PIPE_V>", "Sub"),
     ),
     "tables-not-waited-for": Injection(
@@ -69,8 +69,8 @@ INJECTIONS = {
     ),
     "rounding-left-out": Injection(
         file=PHILOX,
-        old="Adds(p.c, p.b, int32_t{0x8000}, lanes);",
-        new="Adds(p.c, p.b, int32_t{0}, lanes);",
+        old="Adds(p.c, p.b, int32_t{0x8000}, lanes_);",
+        new="Adds(p.c, p.b, int32_t{0}, lanes_);",
         says=("Add", "an integer result does not fit"),
     ),
     # --- Philox ---
@@ -163,8 +163,8 @@ INJECTIONS = {
     ),
     "every-tile-of-a-row-alike": Injection(
         file=CORE,
-        old="int32_t{block_k / 4},",
-        new="int32_t{0},",
+        old="move_counters((next - key) / 4);",
+        new="move_counters(0);",
         by="bits",
         says=(),
     ),

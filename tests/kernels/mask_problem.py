@@ -9,6 +9,9 @@ import numpy as np
 from npu_kernels.ascend_c import dropout_bits, tile_bits
 from npu_kernels.emulator.options import EmulatorOptions
 from reference.dropout import Dropout, HeadDropout, philox4x32
+from reference.formats import FP32
+from reference.mask import Mask
+from reference.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,7 @@ class MaskProblem:
     seqlens_k: tuple[int, ...]
     heads_q: int = 1
     packed: bool = False
+    mask: Mask | None = None
     dropout: Dropout = field(
         default_factory=lambda: Dropout(p=0.4, seed=0x0123456789ABCDEF, offset=0xFEDCBA9876543210)
     )
@@ -32,6 +36,7 @@ class MaskProblem:
             seqlens_k=self.seqlens_k,
             heads_q=self.heads_q,
             packed=self.packed,
+            mask=self.mask,
             options=options or EmulatorOptions(cores=3),
         )
 
@@ -44,6 +49,22 @@ class MaskProblem:
                 heads.append(head.keep(range(seqlen_q), range(seqlen_k)))
                 first += seqlen_q * seqlen_k
         return tile_bits.of_heads(heads).tiles
+
+    def shown(self):
+        """Whether the mask shows a pair of a tile, tile after tile."""
+        zeros = [
+            np.zeros((1, n, self.heads_q, 1), np.float32)
+            for n in (*self.seqlens_q[:1], *self.seqlens_k[:1])
+        ]
+        problem = Problem(q=zeros[0], k=zeros[1], v=zeros[1], mask=self.mask, format=FP32)
+        tiles = [
+            tile_bits.of_heads(
+                [head.mask.visible(range(head.mask.seqlen_q), range(head.mask.seqlen_k))]
+            )
+            for head in problem.heads()
+        ]
+        of_sequence = np.concatenate([one.tiles for one in tiles]).any(axis=(1, 2))
+        return np.tile(of_sequence, len(self.seqlens_q))
 
     def words(self):
         """The word of every element, flat."""

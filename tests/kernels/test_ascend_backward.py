@@ -86,6 +86,14 @@ def test_no_feature_breaks_the_contract(kernel, name):
     assert not verdict(kernel, problem).failures
 
 
+@pytest.mark.parametrize("name", every_feature.OVER_STEPS)
+@pytest.mark.parametrize("cores", [1, 24])
+def test_no_feature_breaks_the_contract_over_several_steps(kernel, name, cores):
+    problem = make_problem("fp16", **every_feature.STEPS, **every_feature.OVER_STEPS[name])
+    turned = replace(kernel, options=EmulatorOptions(cores=cores))
+    assert not verdict(turned, problem).failures
+
+
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("format", FORMATS)
 def test_all_features_go_together(kernel, format, packed):

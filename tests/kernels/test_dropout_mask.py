@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from npu_kernels.ascend_c import binding, dropout_bits, loading, structs
 from npu_kernels.emulator import build
 from npu_kernels.emulator.options import EmulatorOptions
 from reference.dropout import Dropout
+from reference.mask import Mask
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,25 @@ def test_every_bit_is_the_reference_s(library, name):
     mask = CALLS[name].ask(library)
     np.testing.assert_array_equal(mask.bits.tiles, CALLS[name].want())
     assert mask.remarks == ()
+
+
+VISIBLE = {
+    "causal": Mask(window=(None, 0)),
+    "window": Mask(window=(100, 30)),
+    "window that hides rows": Mask(window=(-300, 400), anchor="top-left"),
+    "prefix with a gap behind it": Mask(window=(50, 0), prefix=150),
+    "nothing": Mask(window=(-800, 800), anchor="top-left"),
+}
+
+
+@pytest.mark.parametrize("name", VISIBLE)
+def test_bits_are_made_for_the_tiles_that_show_a_pair(library, name):
+    asked = replace(dense(2, 2, 300, 700), mask=VISIBLE[name])
+    made = asked.ask(library)
+    shown = asked.shown()
+    np.testing.assert_array_equal(made.bits.tiles[shown], asked.want()[shown])
+    written = sum(core.bytes["UB to GM"] for core in made.counters)
+    assert written == shown.sum() * made.bits.tiles[0].nbytes
 
 
 STREAMS = [

@@ -61,6 +61,24 @@ FEATURES: dict[str, dict[str, Any]] = {
     "dropout": {"dropout": Dropout(p=0.3, seed=5)},
     "dropout-bits": {"dropout": Dropout(p=0.5, bits=np.arange(21750).astype(np.uint8))},
 }
+STEPS = {
+    "batch": 1,
+    "seqlen_q": 270,
+    "seqlen_k": 1200,
+    "heads_q": 2,
+    "heads_k": 1,
+    "head_dim": 40,
+}
+"""Blocks of queries that share their keys, which they see in several steps."""
+OVER_STEPS: dict[str, dict[str, Any]] = {
+    "causal": {"mask": Mask(window=(None, 0))},
+    "window": {"mask": Mask(window=(600, -300))},
+    "prefix-and-gap": {"mask": Mask(window=(30, 0), prefix=640)},
+    "keep": {"mask": Mask(keep=kept(1, 2, 270, 1200))},
+    "bias": {"bias": normal(1, 2, 270, 1200), "softcap": 2.0},
+    "alibi": {"slopes": np.array([0.5, 0.25], np.float32), "sink": np.array([1, 30], np.float32)},
+    "dropout": {"dropout": Dropout(p=0.3, seed=5), "mask": Mask(window=(200, 0))},
+}
 HEAD_DIMS = ((40, 72), (72, 40), (256, 1), (1, 256), (136, 256))
 
 

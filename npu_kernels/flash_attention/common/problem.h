@@ -77,14 +77,19 @@ BOTH_SIDES inline ForwardPlan forward_plan(const Tiling& t) {
   return forward_plan(t.head_dim, t.head_dim_v, t.blocks, has_pair_inputs);
 }
 
-BOTH_SIDES inline int64_t shift_of(const Tiling& t, const Sequence& s) {
+// Window: Tiling, or what else has window_left, window_right and top_left. Lengths: Sequence, or
+// what else has seqlen_q, seqlen_k and prefix.
+template <typename Window, typename Lengths>
+BOTH_SIDES inline int64_t shift_of(const Window& t, const Lengths& s) {
   return t.top_left ? 0 : s.seqlen_k - s.seqlen_q;
 }
 // Query i of a sequence sees keys [first_key, end_key), were there keys everywhere, and the prefix.
-BOTH_SIDES inline int64_t first_key(const Tiling& t, const Sequence& s, int64_t i) {
+template <typename Window, typename Lengths>
+BOTH_SIDES inline int64_t first_key(const Window& t, const Lengths& s, int64_t i) {
   return i + shift_of(t, s) - t.window_left;
 }
-BOTH_SIDES inline int64_t end_key(const Tiling& t, const Sequence& s, int64_t i) {
+template <typename Window, typename Lengths>
+BOTH_SIDES inline int64_t end_key(const Window& t, const Lengths& s, int64_t i) {
   return i + shift_of(t, s) + t.window_right + 1;
 }
 
@@ -111,8 +116,8 @@ struct KeyRange {
 };
 
 // Of queries [row, row + rows).
-BOTH_SIDES inline KeyRange key_range(const Tiling& t, const Sequence& s, int64_t row,
-                                     int64_t rows) {
+template <typename Window, typename Lengths>
+BOTH_SIDES inline KeyRange key_range(const Window& t, const Lengths& s, int64_t row, int64_t rows) {
   const int64_t begin = min_of(max_of(first_key(t, s, row), 0), s.seqlen_k);
   const int64_t end = min_of(max_of(end_key(t, s, row + rows - 1), 0), s.seqlen_k);
   const int64_t prefix = min_of(s.prefix, s.seqlen_k);

@@ -83,8 +83,12 @@ class Philox {
     PipeBarrier<PIPE_V>();
   }
 
-  // Words 0..3 of the blocks with these counters, (4, philox_lanes); all are kept as c - 2^31.
-  __aicore__ inline LocalTensor<int32_t> words(const LocalTensor<int32_t>& counters) {
+  // Words 0..3 of the blocks with the first `planes` of these counters, (4, philox_lanes); all are
+  // kept as c - 2^31.
+  __aicore__ inline LocalTensor<int32_t> words(const LocalTensor<int32_t>& counters,
+                                               int64_t planes) {
+    lanes_ = static_cast<uint32_t>(planes * half_q);
+    repeats_ = static_cast<uint8_t>(planes * half_q / repeat_lanes);
     Product products[2];
     products[0] = of_word_0(1, counters);
     multiply(products, 1);
@@ -142,8 +146,8 @@ class Philox {
     p.lower = word(round, to + 1);
     const uint32_t first = static_cast<uint32_t>(to / 2 * 3 * philox_lanes);
     p.a = scratch()[first];
-    p.b = scratch()[first + lanes];
-    p.c = scratch()[first + 2 * lanes];
+    p.b = scratch()[first + static_cast<uint32_t>(philox_lanes)];
+    p.c = scratch()[first + static_cast<uint32_t>(2 * philox_lanes)];
     return p;
   }
 
@@ -160,39 +164,39 @@ class Philox {
   __aicore__ inline void multiply_step(int64_t step, const Product& p) {
     switch (step) {
       case 0:  // the halves of the factor
-        ShiftRight(p.a, p.factor, int32_t{16}, lanes);
+        ShiftRight(p.a, p.factor, int32_t{16}, lanes_);
         and_constant(p.b, p.factor, lower_halves());
         break;
       case 1:  // the products with the lower half of the multiplier
-        Muls(p.c, p.b, p.by.low, lanes);
-        Muls(p.lower, p.a, p.by.low, lanes);
+        Muls(p.c, p.b, p.by.low, lanes_);
+        Muls(p.lower, p.a, p.by.low, lanes_);
         break;
       case 2:  // and with the upper one
         and_constant(p.upper, p.c, lower_halves());
-        Muls(p.b, p.b, p.by.high, lanes);
-        Muls(p.a, p.a, p.by.high, lanes);
+        Muls(p.b, p.b, p.by.high, lanes_);
+        Muls(p.a, p.a, p.by.high, lanes_);
         break;
       case 3:  // what counts 2^16: both mixed products, and the carry of the lowest
-        ShiftRight(p.c, p.c, int32_t{16}, lanes);
-        Add(p.b, p.b, p.lower, lanes);
-        Adds(p.a, p.a, p.by.half, lanes);
+        ShiftRight(p.c, p.c, int32_t{16}, lanes_);
+        Add(p.b, p.b, p.lower, lanes_);
+        Adds(p.a, p.a, p.by.half, lanes_);
         break;
       case 4:
-        Add(p.b, p.b, p.c, lanes);
+        Add(p.b, p.b, p.c, lanes_);
         break;
       case 5:  // its lower half belongs to the lower word, the rest is the carry
-        ShiftLeft(bits(p.lower), bits(p.b), uint32_t{16}, lanes);
-        Adds(p.c, p.b, int32_t{0x8000}, lanes);
+        ShiftLeft(bits(p.lower), bits(p.b), uint32_t{16}, lanes_);
+        Adds(p.c, p.b, int32_t{0x8000}, lanes_);
         break;
       case 6:
-        Or(halves(p.lower), halves(p.lower), halves(p.upper), 2 * lanes);
-        ShiftRight(p.c, p.c, int32_t{16}, lanes);
+        Or(halves(p.lower), halves(p.lower), halves(p.upper), 2 * lanes_);
+        ShiftRight(p.c, p.c, int32_t{16}, lanes_);
         break;
       case 7:
-        Add(p.a, p.a, p.c, lanes);
+        Add(p.a, p.a, p.c, lanes_);
         break;
       default:
-        Add(p.a, p.a, p.factor, lanes);
+        Add(p.a, p.a, p.factor, lanes_);
     }
   }
 
@@ -200,11 +204,11 @@ class Philox {
   __aicore__ inline void add_others(const Product* products, int64_t count) const {
     for (int64_t i = 0; i < count; ++i) {
       const Product& p = products[i];
-      Or(halves(p.b), halves(p.a), halves(p.other), 2 * lanes);
-      And(halves(p.c), halves(p.a), halves(p.other), 2 * lanes);
+      Or(halves(p.b), halves(p.a), halves(p.other), 2 * lanes_);
+      And(halves(p.c), halves(p.a), halves(p.other), 2 * lanes_);
     }
     PipeBarrier<PIPE_V>();
-    for (int64_t i = 0; i < count; ++i) Sub(products[i].a, products[i].b, products[i].c, lanes);
+    for (int64_t i = 0; i < count; ++i) Sub(products[i].a, products[i].b, products[i].c, lanes_);
     PipeBarrier<PIPE_V>();
   }
 
@@ -216,7 +220,8 @@ class Philox {
       and_constant(p.c, p.a, p.key);
     }
     PipeBarrier<PIPE_V>();
-    for (int64_t i = 0; i < count; ++i) Sub(products[i].upper, products[i].b, products[i].c, lanes);
+    for (int64_t i = 0; i < count; ++i)
+      Sub(products[i].upper, products[i].b, products[i].c, lanes_);
     PipeBarrier<PIPE_V>();
   }
 
@@ -231,13 +236,13 @@ class Philox {
   __aicore__ inline void and_constant(const LocalTensor<int32_t>& dst,
                                       const LocalTensor<int32_t>& src,
                                       const LocalTensor<int32_t>& constant) const {
-    And(halves(dst), halves(src), halves(constant), uint64_t{2 * repeat_lanes}, repeats,
+    And(halves(dst), halves(src), halves(constant), uint64_t{2 * repeat_lanes}, repeats_,
         {1, 1, 1, 8, 8, 0});
   }
   __aicore__ inline void or_constant(const LocalTensor<int32_t>& dst,
                                      const LocalTensor<int32_t>& src,
                                      const LocalTensor<int32_t>& constant) const {
-    Or(halves(dst), halves(src), halves(constant), uint64_t{2 * repeat_lanes}, repeats,
+    Or(halves(dst), halves(src), halves(constant), uint64_t{2 * repeat_lanes}, repeats_,
        {1, 1, 1, 8, 8, 0});
   }
 
@@ -255,8 +260,8 @@ class Philox {
     Duplicate(constant(index), static_cast<int32_t>(value), static_cast<int32_t>(repeat_lanes));
   }
 
-  static constexpr uint32_t lanes = philox_lanes;
-  static constexpr uint8_t repeats = philox_lanes / repeat_lanes;
+  uint32_t lanes_ = 0;                    // that are drawn: philox_lanes or fewer
+  uint8_t repeats_ = 0;                   // of them
   TBuf<TPosition::VECCALC> words_;        // 2 x (4, philox_lanes)
   TBuf<TPosition::VECCALC> temporaries_;  // (6, philox_lanes)
   TBuf<TPosition::VECCALC> constants_;    // (constants, repeat_lanes)

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "common/addresses.h"
-#include "common/sizes.h"
+#include "common/problem.h"
 
 namespace flash {
 
@@ -22,7 +22,8 @@ struct MaskSequence {
   int64_t first_task;     // tasks of the sequences before it
   int64_t first_tile;     // tiles of the sequences before it
   int64_t first_element;  // pairs of the sequences before it
-  int64_t reserved[3];
+  int64_t prefix;         // as in Sequence
+  int64_t reserved[2];
 };
 
 constexpr int64_t max_mask_cores = max_groups * vector_cores;
@@ -31,6 +32,9 @@ struct MaskTiling {
   PhiloxSeed philox;
   int32_t keeps_some;  // 0: no word is kept
   int32_t most;        // a word that is kept as c - 2^31 keeps its pair iff it is at most this
+  int32_t top_left;
+  int64_t window_left;  // within +-unbounded
+  int64_t window_right;
   int64_t heads_q;
   int64_t cores;                           // that have work
   int64_t first_task[max_mask_cores + 1];  // core c does tasks [first_task[c], first_task[c + 1])
@@ -48,6 +52,11 @@ BOTH_SIDES inline int64_t tile_rows(const MaskSequence& s) {
 }
 BOTH_SIDES inline int64_t tile_columns(const MaskSequence& s) {
   return ceil_div(s.seqlen_k, block_k);
+}
+
+// Keys that some query of the row of tiles at `row` sees.
+BOTH_SIDES inline KeyRange seen_keys(const MaskTiling& t, const MaskSequence& s, int64_t row) {
+  return key_range(t, s, row, min_of(block_q, s.seqlen_q - row));
 }
 
 // --- Tables: one input in GM ---

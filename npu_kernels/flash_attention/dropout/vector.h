@@ -44,28 +44,40 @@ class DropoutCore {
       const int64_t head = line / tile_rows(sequence_);
       const int64_t row = line % tile_rows(sequence_) * block_q;
       const int64_t tile = sequence_.first_tile + line * tile_columns(sequence_);
-      write_half(head, row, tile * bits_tile_bytes);
-      write_half(head, row + half_q, tile * bits_tile_bytes + bits_half_bytes);
+      const KeyRange keys = seen_keys(*tiling_, sequence_, row);
+      if (keys.is_empty()) continue;
+      write_half(head, row, keys, tile * bits_tile_bytes);
+      write_half(head, row + half_q, keys, tile * bits_tile_bytes + bits_half_bytes);
     }
   }
 
  private:
-  // Half of each tile in a row of tiles: queries [row, row + 64), bits from byte `to` on.
-  __aicore__ inline void write_half(int64_t head, int64_t row, int64_t to) {
+  // Half of each tile in a row of tiles that has visible pairs: queries [row, row + 64), bits from
+  // byte `to` on.
+  __aicore__ inline void write_half(int64_t head, int64_t row, const KeyRange& keys, int64_t to) {
     const int64_t rows = min_of(max_of(sequence_.seqlen_q - row, 0), half_q);
     const bool draws = rows > 0 && tiling_->keeps_some != 0;
     const int64_t first =
         sequence_.first_element + (head * sequence_.seqlen_q + row) * sequence_.seqlen_k;
-    if (draws) set_counters(first, rows);
-    for (int64_t key = 0; key < sequence_.seqlen_k; key += block_k) {
+    // Rows that all begin with a block of four words need no counter more.
+    const bool is_aligned = first % 4 == 0 && sequence_.seqlen_k % 4 == 0;
+    const int64_t planes = is_aligned ? block_k / 4 : philox_planes;
+    if (draws) set_counters(first + keys.first(), rows);
+    int64_t next = 0;
+    for (int64_t key = keys.first(); keys.holds(key); key = next) {
+      next = keys.from(key + block_k);
       if (draws) {
-        line_up(philox_.words(counters_.Get<int32_t>()), first, rows);
+        line_up(philox_.words(counters_.Get<int32_t>(), planes), first, rows);
         hide_beyond(rows, min_of(sequence_.seqlen_k - key, block_k));
-        Adds(counters_.Get<int32_t>(), counters_.Get<int32_t>(), int32_t{block_k / 4},
-             static_cast<int32_t>(philox_lanes));
+        if (keys.holds(next)) move_counters((next - key) / 4);
       }
       store(draws, to + key / block_k * bits_tile_bytes);
     }
+  }
+
+  __aicore__ inline void move_counters(int64_t by) {
+    const LocalTensor<int32_t> counters = counters_.Get<int32_t>();
+    Adds(counters, counters, static_cast<int32_t>(by), static_cast<int32_t>(philox_lanes));
   }
 
   // Counters of the first tile. Rows beyond the sequence repeat its last one.
@@ -149,6 +161,7 @@ class DropoutCore {
     sequence_.first_task = sequences_.GetValue(at + 2);
     sequence_.first_tile = sequences_.GetValue(at + 3);
     sequence_.first_element = sequences_.GetValue(at + 4);
+    sequence_.prefix = sequences_.GetValue(at + 5);
   }
 
   __aicore__ inline void load_tables(TPipe& pipe, GM_ADDR tables) {

@@ -73,11 +73,17 @@ inline void check_packing(const int64_t* cu_seqlens_q, const int64_t* cu_seqlens
   check_offsets("cu_seqlens_k", cu_seqlens_k, batch, seqlen_k);
 }
 
-inline void check_prefix(const NpuProblem& p) {
-  for (int64_t b = 0; p.prefix != nullptr && b < p.batch; ++b) {
-    if (p.prefix[b] < 0) {
-      refuse("prefix", text_of(p.prefix[b]) + " of sequence " + text_of(b) + " is negative");
+inline void check_prefix(const int64_t* prefix, int64_t batch) {
+  for (int64_t b = 0; prefix != nullptr && b < batch; ++b) {
+    if (prefix[b] < 0) {
+      refuse("prefix", text_of(prefix[b]) + " of sequence " + text_of(b) + " is negative");
     }
+  }
+}
+
+inline void check_anchor(int32_t anchor) {
+  if (anchor != NPU_BOTTOM_RIGHT && anchor != NPU_TOP_LEFT) {
+    refuse("anchor", text_of(anchor) + " is neither bottom-right nor top-left");
   }
 }
 
@@ -93,9 +99,7 @@ inline void check_numbers(const NpuProblem& p) {
   if (p.format != NPU_FP16 && p.format != NPU_BF16) {
     refuse("format", text_of(p.format) + " is neither fp16 nor bf16", NPU_UNSUPPORTED);
   }
-  if (p.anchor != NPU_BOTTOM_RIGHT && p.anchor != NPU_TOP_LEFT) {
-    refuse("anchor", text_of(p.anchor) + " is neither bottom-right nor top-left");
-  }
+  check_anchor(p.anchor);
   if (!std::isfinite(p.scale)) refuse("scale", "must be finite");
   if (!(std::isfinite(p.softcap) && p.softcap >= 0.0f)) {
     refuse("softcap", std::to_string(p.softcap) + " must be positive, or 0 for none");
@@ -113,7 +117,7 @@ inline void check_numbers(const NpuProblem& p) {
 inline void check_problem(const NpuProblem& p) {
   check_shapes(p);
   check_packing(p.cu_seqlens_q, p.cu_seqlens_k, p.batch, p.seqlen_q, p.seqlen_k);
-  check_prefix(p);
+  check_prefix(p.prefix, p.batch);
   check_numbers(p);
 }
 

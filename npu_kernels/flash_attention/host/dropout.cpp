@@ -1,8 +1,11 @@
 // The keep bits as abi.h asks for them, on the emulator or on a device: checks, tiling, launch.
+#include <numeric>
+
 #include "dropout/problem.h"
 #include "host/call.h"
 #include "host/check.h"
 #include "host/launches.h"
+#include "host/tiling.h"
 
 namespace flash {
 namespace {
@@ -34,6 +37,10 @@ void check_mask(const NpuDropoutMask& m) {
                {"seqlen_k", m.seqlen_k}});
   check_packing(m.cu_seqlens_q, m.cu_seqlens_k, m.batch, m.seqlen_q, m.seqlen_k);
   check_keep_prob(m.keep_prob);
+  if (m.visible != nullptr) {
+    check_prefix(m.visible->prefix, m.batch);
+    check_anchor(m.visible->anchor);
+  }
   check_groups(m.launch.groups);
 }
 
@@ -54,6 +61,8 @@ Layout layout_of(const NpuDropoutMask& m) {
     s.first_task = layout.tasks;
     s.first_tile = layout.tiles;
     s.first_element = elements;
+    const int64_t* prefix = m.visible != nullptr ? m.visible->prefix : nullptr;
+    s.prefix = prefix != nullptr ? min_of(prefix[b], s.seqlen_k) : 0;
     if (s.seqlen_q * s.seqlen_k > (most_elements - elements) / m.heads_q) {
       refuse("seqlen_k", "there are more than 2^33 pairs: the Philox counter would pass 2^31",
              NPU_UNSUPPORTED);
@@ -66,15 +75,40 @@ Layout layout_of(const NpuDropoutMask& m) {
   return layout;
 }
 
-// The first task from which on there are at least `tiles` tiles before.
-int64_t task_after(const Layout& layout, int64_t heads, int64_t tiles) {
-  for (const MaskSequence& s : layout.sequences) {
-    const int64_t in_sequence = heads * tile_rows(s) * tile_columns(s);
-    if (tiles <= s.first_tile + in_sequence && in_sequence > 0) {
-      return s.first_task + ceil_div(max_of(tiles - s.first_tile, 0), tile_columns(s));
-    }
+// Tiles of one head that are made, or 1 if that is more, in each of its rows of tiles.
+std::vector<int64_t> costs_of(const MaskTiling& t, const MaskSequence& s) {
+  std::vector<int64_t> costs;
+  for (int64_t row = 0; row < tile_rows(s); ++row) {
+    costs.push_back(max_of(seen_keys(t, s, row * block_q).tiles(), 1));
   }
-  return layout.tasks;
+  return costs;
+}
+
+// The first task of each core, so that all cost about as much.
+void split(MaskTiling& t, const Layout& layout) {
+  std::vector<std::vector<int64_t>> costs;
+  std::vector<int64_t> of_head;
+  int64_t total = 0;
+  for (const MaskSequence& s : layout.sequences) {
+    costs.push_back(costs_of(t, s));
+    of_head.push_back(std::accumulate(costs.back().begin(), costs.back().end(), int64_t{0}));
+    total += t.heads_q * of_head.back();
+  }
+  size_t sequence = 0;
+  int64_t before = 0;  // of this sequence
+  for (int64_t core = 0; core < t.cores; ++core) {
+    const int64_t from = core * total / t.cores;
+    while (from >= before + t.heads_q * of_head[sequence]) {
+      before += t.heads_q * of_head[sequence++];
+    }
+    int64_t left = (from - before) % of_head[sequence];
+    int64_t row = 0;
+    for (; left > 0; ++row) left -= costs[sequence][static_cast<size_t>(row)];
+    const int64_t head = (from - before) / of_head[sequence];
+    const MaskSequence& s = layout.sequences[sequence];
+    t.first_task[core] = s.first_task + head * tile_rows(s) + row;
+  }
+  t.first_task[t.cores] = layout.tasks;
 }
 
 MaskTiling tiling_of(const NpuDropoutMask& m, const Layout& layout) {
@@ -86,10 +120,12 @@ MaskTiling tiling_of(const NpuDropoutMask& m, const Layout& layout) {
   t.most = kept > 0 ? static_cast<int32_t>(kept - 1 - (int64_t{1} << 31)) : 0;
   t.heads_q = m.heads_q;
   t.cores = min_of(layout.tasks, m.launch.groups * vector_cores);
-  for (int64_t core = 0; core < t.cores; ++core) {
-    t.first_task[core] = task_after(layout, m.heads_q, core * layout.tiles / t.cores);
-  }
-  t.first_task[t.cores] = layout.tasks;
+  const NpuVisible all{NPU_UNBOUNDED, NPU_UNBOUNDED, nullptr, NPU_BOTTOM_RIGHT, 0};
+  const NpuVisible& visible = m.visible != nullptr ? *m.visible : all;
+  t.window_left = clamped_side(visible.window_left);
+  t.window_right = clamped_side(visible.window_right);
+  t.top_left = visible.anchor == NPU_TOP_LEFT ? 1 : 0;
+  split(t, layout);
   return t;
 }
 

@@ -119,12 +119,20 @@ std::string backward_lines() {
        FIELD(dq), FIELD(dk), FIELD(dv), FIELD(dbias), FIELD(dsink), FIELD(launch)});
 }
 
+std::string visible_lines() {
+  using S = NpuVisible;
+  return lines(
+      "NpuVisible", sizeof(S),
+      {FIELD(window_left), FIELD(window_right), FIELD(prefix), FIELD(anchor), FIELD(reserved)});
+}
+
 std::string dropout_mask_lines() {
   using S = NpuDropoutMask;
-  return lines("NpuDropoutMask", sizeof(S),
-               {FIELD(struct_bytes), FIELD(batch), FIELD(heads_q), FIELD(seqlen_q), FIELD(seqlen_k),
-                FIELD(cu_seqlens_q), FIELD(cu_seqlens_k), FIELD(seed), FIELD(offset),
-                FIELD(keep_prob), FIELD(reserved), FIELD(bits), FIELD(bits_bytes), FIELD(launch)});
+  return lines(
+      "NpuDropoutMask", sizeof(S),
+      {FIELD(struct_bytes), FIELD(batch), FIELD(heads_q), FIELD(seqlen_q), FIELD(seqlen_k),
+       FIELD(cu_seqlens_q), FIELD(cu_seqlens_k), FIELD(visible), FIELD(seed), FIELD(offset),
+       FIELD(keep_prob), FIELD(reserved), FIELD(bits), FIELD(bits_bytes), FIELD(launch)});
 }
 
 std::string probe_lines() {
@@ -142,6 +150,6 @@ const char* npu_structs(void) {
   static const std::string text = tensor_lines() + pairs_lines() + bits_lines() +
                                   emulation_lines() + counters_lines() + launch_lines() +
                                   problem_lines() + forward_lines() + backward_lines() +
-                                  dropout_mask_lines() + probe_lines();
+                                  visible_lines() + dropout_mask_lines() + probe_lines();
   return text.c_str();
 }
