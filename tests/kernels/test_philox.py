@@ -39,7 +39,7 @@ extern "C" void philox_words(int32_t* counters, int32_t* words, const uint32_t* 
     DataCopy(from.Get<int32_t>(), source, static_cast<uint32_t>(philox_lanes));
     SetFlag<HardEvent::MTE2_V>(0);
     WaitFlag<HardEvent::MTE2_V>(0);
-    const LocalTensor<int32_t> made = philox.words(from.Get<int32_t>());
+    const LocalTensor<int32_t> made = philox.words(from.Get<int32_t>(), philox_planes);
     SetFlag<HardEvent::V_MTE3>(0);
     WaitFlag<HardEvent::V_MTE3>(0);
     DataCopy(target, made, static_cast<uint32_t>(4 * philox_lanes));
