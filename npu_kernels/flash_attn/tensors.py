@@ -45,8 +45,8 @@ def run(on: AscendKernel, function: str, struct: ctypes.Structure, *, like: Tens
     ------
     ValueError, Declined, CheckFailed
         As `binding.run`.
-    torch.OutOfMemoryError
-        If there is no room for the workspace.
+    RuntimeError
+        Of torch's own type, if there is no room for the workspace.
     """
     batch = struct.batch if hasattr(struct, "batch") else struct.problem.batch
     with nullcontext() if like.device.type == "cpu" else torch.npu.device(like.device):
@@ -62,8 +62,10 @@ def run(on: AscendKernel, function: str, struct: ctypes.Structure, *, like: Tens
 def _workspace(function: str, needed: int, like: Tensor) -> Tensor:
     try:
         return like.new_empty(needed, dtype=torch.uint8)
-    except torch.OutOfMemoryError as error:
-        raise torch.OutOfMemoryError(
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        raise type(error)(
             f"{function}: no room for {needed / 2**20:.0f} MiB of workspace on {like.device}: "
             f"give fewer or shorter sequences ({error})"
         ) from None
