@@ -61,7 +61,11 @@ def _probe(target: str, file: Path) -> int:
         for line in probe.run(target, file):
             print(line, flush=True)
     except Unavailable as missing:
-        print(f"probe: {missing}; --target emulator asks the emulator", file=sys.stderr)
+        instead = "; --target emulator asks the emulator" if target == "device" else ""
+        print(f"probe: {missing}{instead}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"probe: {file} cannot be written: {error}: give --file", file=sys.stderr)
         return 1
     return 0
 

@@ -87,6 +87,16 @@ def test_without_a_device_the_probe_says_so_and_offers_the_emulator(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    file = tmp_path / "none" / "probe.json"
+    command = [sys.executable, "-m", "npu_kernels", "probe", "--target", "emulator"]
+    done = subprocess.run(
+        [*command, "--file", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"probe: {file} cannot be written: " in done.stderr
+
+
 @pytest.mark.parametrize("content", [None, "no json", "[]", "{}"])
 def test_a_file_that_no_probe_wrote_is_refused_by_name(tmp_path, content):
     file = tmp_path / "probe.json"
